@@ -1,0 +1,59 @@
+# Everything that people and CI run. `make` alone says what there is.
+# The environment is the project's own (.venv), made from requirements.lock, whose every file is checked by its hash.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.made
+
+.DEFAULT_GOAL := help
+.PHONY: help demo dev test test-long check format bench bench-engine lock clean
+
+help: ## what there is
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+$(STAMP): requirements.lock requirements-uv.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Chronos needs Python 3.11 or newer; set PYTHON=")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "Installing the pinned packages into $(VENV) (about 0.5 GB to download, once) ..."
+	@$(BIN)/pip install -q --disable-pip-version-check --require-hashes -r requirements-uv.lock
+	@$(BIN)/uv pip install -q --python $(BIN)/python --require-hashes -r requirements.lock
+	@touch $@
+
+demo: $(STAMP) ## the main job, end to end, on the embedded stack
+	@$(BIN)/python -m chronos demo
+
+dev: $(STAMP) ## Kafka, Postgres, AI, the functions and the projection, until Ctrl-C
+	@$(BIN)/python -m chronos dev
+
+test: $(STAMP) ## all tests but the long ones, on a real broker and a real database
+	$(BIN)/python -m pytest -m "not long"
+
+test-long: $(STAMP) ## the long ones too
+	$(BIN)/python -m pytest
+
+check: $(STAMP) ## format, lint, types, import contracts, schemas, unit tests: in about a minute
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m schemas check
+	$(BIN)/python -m pytest tests/unit
+
+format: $(STAMP) ## puts the code into form
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(STAMP) ## the benchmarks, with machine and date
+	$(BIN)/python -m benchmarks.engine
+
+bench-engine: $(STAMP) ## the engine alone: latency, throughput, and where the time goes
+	$(BIN)/python -m benchmarks.engine
+
+lock: $(STAMP) ## pins the dependencies anew
+	$(BIN)/uv pip compile -q pyproject.toml --all-extras --universal --python-version 3.11 --generate-hashes --no-header -o requirements.lock
+	echo uv | $(BIN)/uv pip compile -q - --universal --python-version 3.11 --generate-hashes --no-header -o requirements-uv.lock
+
+clean: ## removes the environment and the stack's data; refuses while the stack runs
+	@if [ -x $(BIN)/python ] && [ -f .chronos/dev.json ]; then $(BIN)/python -m chronos stop --check; fi
+	rm -rf $(VENV) .chronos .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

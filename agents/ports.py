@@ -1,0 +1,174 @@
+"""What the functions need of the world, by need and not by vendor. chronos/adapters has what fulfils it."""
+
+from __future__ import annotations
+
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from schemas.batch import Chosen, EmbeddingsBatchReprocess
+from schemas.event import Coordinates
+from schemas.transcription import TranscriptionCompleted, TranscriptSegment
+from streams.retry import Paced, Refused, Unavailable
+from streams.stage import PaidCall
+
+
+class OutsideStore(Refused):
+    """The storage path leaves the store: absolute, with `..`, through a link, or of another scheme."""
+
+
+class ObjectMissing(Refused):
+    """The store has no such object."""
+
+
+class StorageUnavailable(Unavailable):
+    """The store did not answer, or the disk is full."""
+
+
+class UnreadableMedia(Refused):
+    """The file is empty, cut off, not media, of a format that is not allowed, or has no sound."""
+
+
+class MediaLimit(Refused):
+    """Opening the file went past a limit on memory, time or size."""
+
+
+class SpeechRefused(Refused):
+    """The speech provider refuses this audio (400, 404, 413)."""
+
+
+class SpeechUnavailable(Unavailable):
+    """The speech provider failed, hung or answered nonsense (5xx, timeout, broken body)."""
+
+
+class SpeechBusy(Paced):
+    """The speech provider asks for patience (429), or cannot be used with this key (401, 403, no quota)."""
+
+
+class EmbeddingRefused(Refused):
+    """The embedding provider refuses these texts (400, 404, 413)."""
+
+
+class EmbeddingUnavailable(Unavailable):
+    """The embedding provider failed, hung or answered nonsense (5xx, timeout, broken body)."""
+
+
+class EmbeddingBusy(Paced):
+    """The embedding provider asks for patience (429), or cannot be used with this key (401, 403, no quota)."""
+
+
+class TranscriptMissing(Refused):
+    """No transcript stands at the place that was named."""
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """A source object on local disk, in the attempt's own directory."""
+
+    file: Path
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A piece of a source's sound, 30 to 60 s, cut at silences. Its identity is (source, start, end)."""
+
+    source_sha256: str
+    index: int
+    start: float  # seconds in the video's time
+    end: float
+    language: str | None
+    sound: Path  # the attempt's decoded sound, from which its bytes are cut; no part of its identity
+
+
+@dataclass(frozen=True)
+class Audio:
+    """A video's sound, decoded to a file of the attempt's own, and where speech was found in it."""
+
+    source: Fetched
+    sound: Path
+    codec: str
+    duration: float  # seconds
+    spans: tuple[tuple[float, float], ...]  # (start, end) seconds of each segment to be sent, in order
+
+
+class Scratch(Protocol):
+    """Places for an attempt's files."""
+
+    def room(self) -> AbstractAsyncContextManager[Path]:
+        """A new empty directory, removed at the end of the block."""
+        ...
+
+
+class Storage(Protocol):
+    """Where the videos are."""
+
+    async def fetch(self, path: str, room: Path) -> Fetched:
+        """Streams the object at `path` into `room`.
+
+        Raises:
+            OutsideStore, ObjectMissing, StorageUnavailable.
+        """
+        ...
+
+
+class Media(Protocol):
+    """Takes the sound out of videos."""
+
+    async def extract_audio(self, source: Fetched, room: Path) -> Audio:
+        """Decodes the sound in a child process with limits, and finds the silences to cut at.
+
+        Raises:
+            UnreadableMedia, MediaLimit, StorageUnavailable (disk full).
+        """
+        ...
+
+
+class Speech(PaidCall[Segment], Protocol):
+    """Speech to text, one segment a call. A result is the provider's answer as JSON."""
+
+    def hear(self, segment: Segment, result: bytes) -> tuple[list[TranscriptSegment], str | None]:
+        """Timed passages in the video's time, and the language, out of a result. Pure.
+
+        Times of the provider refine ours where there are any; they stay within the segment.
+        """
+        ...
+
+
+class Embedder(PaidCall[str], Protocol):
+    """Text to vectors, up to 20 texts a call. A result is a vector: float32, little-endian."""
+
+    @property
+    def space(self) -> str:
+        """The embedding space that it writes to: `model/dimensions`."""
+        ...
+
+
+class Transcripts(Protocol):
+    """Transcripts that are on the log already."""
+
+    async def read(self, at: Coordinates) -> tuple[str, TranscriptionCompleted]:
+        """The fact at these coordinates, with its event id.
+
+        Raises:
+            TranscriptMissing.
+        """
+        ...
+
+
+class Catalogue(Protocol):
+    """What the projection knows of the videos."""
+
+    async def choose(self, request: EmbeddingsBatchReprocess) -> list[Chosen]:
+        """The videos of a batch that have a transcript, in the order of (creator, video)."""
+        ...
+
+
+class Notifier(Protocol):
+    """Tells somebody."""
+
+    async def notify(self, subject: str, text: str) -> tuple[str, str]:
+        """Sends, and gives the channel and the target that it went to."""
+        ...

@@ -1,0 +1,1 @@
+"""The program: command line, configuration, adapters, and the composition of everything below."""

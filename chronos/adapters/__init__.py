@@ -1,0 +1,1 @@
+"""What fulfils the ports of the agents: storage, media, speech and embeddings."""

@@ -1,0 +1,183 @@
+"""Videos in a directory: the store of `file://` URLs, for development and for machines with a shared disk."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import hashlib
+import os
+import re
+import secrets
+import stat
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO
+from urllib.parse import quote, unquote, urlsplit
+
+from agents.ports import Fetched, ObjectMissing, OutsideStore, StorageUnavailable
+
+BLOCK = 1 << 20
+"""Bytes a read: smaller blocks hop to the thread pool too often, larger ones delay a cancellation."""
+
+_SCHEME = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]*:/")
+_GONE = {errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.EISDIR, errno.ENXIO}
+
+Progress = Callable[[int], None]
+"""Told the bytes of each block that was written."""
+
+
+class FileStorage:
+    """A directory as a store. A storage path is a key in it, such as `anna/lecture.mp4`, and cannot leave it."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    @classmethod
+    def from_url(cls, url: str) -> FileStorage:
+        """The store of a `file:///absolute/directory` URL."""
+        parts = urlsplit(url)
+        if parts.scheme != "file" or parts.netloc not in ("", "localhost") or not parts.path.startswith("/"):
+            raise ValueError(f"{url!r} is not of the form file:///absolute/directory")
+        return cls(Path(unquote(parts.path)))
+
+    async def fetch(self, path: str, room: Path) -> Fetched:
+        """See agents.ports.Storage. The copy in the room is named `source`."""
+        with await asyncio.to_thread(self._open, path) as source:
+            size = os.fstat(source.fileno()).st_size
+            copied, digest = await _copy(source, room / "source")
+        if copied != size:
+            raise StorageUnavailable(f"{path!r} changed while it was read ({size} bytes, then {copied}): try again")
+        return Fetched(file=room / "source", bytes=copied, sha256=digest)
+
+    async def put(self, file: Path, creator_id: str, progress: Progress = lambda _: None) -> str:
+        """Uploads a local file and gives its key, which its content decides: a second upload changes nothing.
+
+        Raises:
+            ObjectMissing: there is no such file. StorageUnavailable: the store cannot be written.
+        """
+        part = self.root / f".part-{secrets.token_hex(8)}"
+        source = await asyncio.to_thread(_open_regular, file, str(file))
+        with source:
+            await asyncio.to_thread(_make, self.root)
+            _, digest = await _copy(source, part, progress)
+        key = f"{_safe(creator_id)}/{digest[:16]}-{_safe_name(file.name)}"
+        await asyncio.to_thread(_settle, part, self.root / key)
+        return key
+
+    def _open(self, path: str) -> BinaryIO:
+        key = _key(path)
+        root = self.root.resolve()
+        if not root.is_dir():
+            raise StorageUnavailable(f"the store {self.root.name!r} is not there: is its disk mounted?")
+        try:
+            target = (root / key).resolve()
+        except (OSError, RuntimeError) as error:  # a loop of links
+            raise OutsideStore(f"{path!r} is outside the store: its links lead nowhere") from error
+        if not target.is_relative_to(root):
+            raise OutsideStore(f"{path!r} is outside the store: a link leads out. Upload the file itself")
+        return _open_regular(target, path)
+
+
+def _key(path: str) -> PurePosixPath:
+    """The path as a relative key.
+
+    Raises:
+        OutsideStore: it says of itself that it is none.
+    """
+    remedy = "give the key of an object in the store, such as 'anna/lecture.mp4'"
+    if _SCHEME.match(path):
+        raise OutsideStore(f"{path!r} is outside the store: it is of another scheme; {remedy}")
+    key = PurePosixPath(path)
+    if not key.parts or "\0" in path or not path.isprintable():
+        raise OutsideStore(f"{path!r} is outside the store: it is no name of a file; {remedy}")
+    if key.is_absolute() or ".." in key.parts:
+        raise OutsideStore(f"{path!r} is outside the store: no absolute path and no '..'; {remedy}")
+    return key
+
+
+def _open_regular(target: Path, named: str) -> BinaryIO:
+    """Opens a regular file; a pipe or a device would hang the worker.
+
+    Raises:
+        ObjectMissing, StorageUnavailable.
+    """
+    try:
+        file = os.fdopen(os.open(target, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb", buffering=0)
+    except OSError as error:
+        if error.errno in _GONE:
+            raise ObjectMissing(f"there is no object {named!r} in the store: upload it first") from error
+        raise StorageUnavailable(f"{named!r} cannot be read ({error.strerror}): check its permissions") from error
+    if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        return file
+    file.close()
+    raise ObjectMissing(f"{named!r} is not a file: give the key of a video")
+
+
+async def _copy(source: BinaryIO, target: Path, progress: Progress = lambda _: None) -> tuple[int, str]:
+    """Copies block by block, so that a cancellation is heard. A part that fails is removed.
+
+    Raises:
+        StorageUnavailable: the disk is full or broken.
+    """
+    digest, copied, whole = hashlib.sha256(), 0, False
+    try:
+        with target.open("wb") as out:
+            while size := await asyncio.to_thread(_copy_block, source, out, digest.update):
+                copied += size
+                progress(size)
+        whole = True
+    except OSError as error:
+        remedy = "free some space" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "check the disk"
+        raise StorageUnavailable(f"copying stopped after {copied} bytes ({error.strerror}): {remedy}") from error
+    finally:
+        if not whole:
+            _remove(target)
+    return copied, digest.hexdigest()
+
+
+def _copy_block(source: BinaryIO, out: BinaryIO, update: Callable[[bytes], None]) -> int:
+    block = source.read(BLOCK)
+    update(block)
+    out.write(block)
+    return len(block)
+
+
+def _remove(part: Path) -> None:
+    with suppress(OSError):
+        part.unlink()
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageUnavailable(
+            f"the store cannot be written ({error.strerror}): check {folder.name!r} and its permissions"
+        ) from error
+
+
+def _settle(part: Path, target: Path) -> None:
+    """Gives an uploaded part its name. What is there already has the same content and stays."""
+    try:
+        if target.is_file() and target.stat().st_size == part.stat().st_size:
+            part.unlink()
+            return
+        _make(target.parent)
+        part.replace(target)
+    except (OSError, StorageUnavailable):
+        part.unlink(missing_ok=True)
+        raise
+
+
+def _safe(creator_id: str) -> str:
+    """The creator's id as one path element; different ids stay different."""
+    quoted = quote(creator_id, safe=" ")
+    return quoted.replace(".", "%2E") if not quoted.strip(".") else quoted
+
+
+def _safe_name(name: str) -> str:
+    """A file name that people recognise, of letters, digits, dots and dashes, with its suffix."""
+    stem, dot, suffix = name.rpartition(".")
+    clean = [re.sub(r"[^\w.-]+", "-", part).strip("-.") for part in ((stem, suffix) if dot else (name, ""))]
+    return ".".join(part[:80] for part in clean if part) or "video"

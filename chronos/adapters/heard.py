@@ -1,0 +1,125 @@
+"""A speech provider's answer as timed passages in the video's time. Pure, and it trusts nothing."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from schemas.transcription import TranscriptSegment, Word
+
+_NAMES = """
+afrikaans af, arabic ar, armenian hy, azerbaijani az, belarusian be, bosnian bs, bulgarian bg, catalan ca,
+chinese zh, croatian hr, czech cs, danish da, dutch nl, english en, estonian et, finnish fi, french fr,
+galician gl, german de, greek el, hebrew he, hindi hi, hungarian hu, icelandic is, indonesian id, italian it,
+japanese ja, kannada kn, kazakh kk, korean ko, latvian lv, lithuanian lt, macedonian mk, malay ms, marathi mr,
+maori mi, nepali ne, norwegian no, persian fa, polish pl, portuguese pt, romanian ro, russian ru, serbian sr,
+slovak sk, slovenian sl, spanish es, swahili sw, swedish sv, tagalog tl, tamil ta, thai th, turkish tr,
+ukrainian uk, urdu ur, vietnamese vi, welsh cy
+"""
+
+LANGUAGES = dict(re.findall(r"(\w+) (\w\w)\b", _NAMES))
+"""ISO 639-1 codes by the English names that Whisper models answer with."""
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """A passage or a word in the provider's time: seconds from the segment's start."""
+
+    start: float
+    end: float
+    text: str
+
+
+def language(answer: dict[str, Any]) -> str | None:
+    """The language that the provider heard, as ISO 639-1 where we know its name."""
+    several = answer.get("languages")
+    named = answer.get("language") or (several[0] if isinstance(several, list) and several else None)
+    if isinstance(named, dict):
+        named = named.get("code") or named.get("language")
+    name = clean(named).lower()
+    return LANGUAGES.get(name, name) or None
+
+
+def passages(answer: dict[str, Any], start: float, end: float) -> list[TranscriptSegment]:
+    """What was said between `start` and `end`, in order. Times stay in there and never run backwards.
+
+    Without times of the provider there is one passage: all that was said, from `start` to `end`.
+    """
+    pieces = list(_pieces(answer.get("segments"), "text"))
+    if not pieces:
+        text = clean(answer.get("text"))
+        pieces = [_Piece(0.0, end - start, text)] if text else []
+    shared = _shared(pieces, list(_words(answer)))
+    clock = _Clock(start, end)
+    return [_passage(piece, words, clock) for piece, words in zip(pieces, shared, strict=True)]
+
+
+def clean(text: object) -> str:
+    """Text that every store takes: no control characters, single spaces, none at the ends."""
+    if not isinstance(text, str):
+        return ""
+    return " ".join(
+        "".join(" " if ord(character) < 32 or ord(character) == 127 else character for character in text).split()
+    )
+
+
+class _Clock:
+    """From the provider's time to the video's, never out of the segment and never backwards."""
+
+    def __init__(self, start: float, end: float) -> None:
+        self._start, self._end = start, end
+
+    def place(self, piece: _Piece, after: float | None) -> tuple[float, float]:
+        """Where a piece lies, given where the one before it began."""
+        start = self._within(piece.start)
+        start = max(start, after) if after is not None else start
+        return start, max(start, self._within(piece.end))
+
+    def _within(self, seconds: float) -> float:
+        return round(min(self._end, max(self._start, self._start + seconds)), 3)
+
+
+def _passage(piece: _Piece, words: list[_Piece], clock: _Clock) -> TranscriptSegment:
+    placed: list[Word] = []
+    for word in words:
+        begin, stop = clock.place(word, placed[-1].start if placed else None)
+        placed.append(Word(start=begin, end=stop, text=word.text))
+    begin, stop = clock.place(piece, None)
+    return TranscriptSegment(start=begin, end=stop, text=piece.text, words=placed or None)
+
+
+def _words(answer: dict[str, Any]) -> Iterable[_Piece]:
+    """The timed words: beside the passages, as OpenAI has them, or inside, as some servers do."""
+    if isinstance(answer.get("words"), list):
+        yield from _pieces(answer["words"], "word")
+        return
+    segments = answer.get("segments")
+    for segment in segments if isinstance(segments, list) else []:
+        yield from _pieces(segment.get("words") if isinstance(segment, dict) else None, "word")
+
+
+def _pieces(found: object, named: str) -> Iterable[_Piece]:
+    """What has a start, an end and a text, in the order of time."""
+    items = [item for item in found if isinstance(item, dict)] if isinstance(found, list) else []
+    pieces = [_Piece(_seconds(item, "start"), _seconds(item, "end"), clean(item.get(named))) for item in items]
+    sound = [piece for piece in pieces if piece.text and math.isfinite(piece.start + piece.end)]
+    return sorted(sound, key=lambda piece: piece.start)
+
+
+def _seconds(item: dict[str, Any], named: str) -> float:
+    value = item.get(named)
+    return float(value) if isinstance(value, int | float) and abs(value) < 1e9 else math.nan
+
+
+def _shared(pieces: list[_Piece], words: list[_Piece]) -> list[list[_Piece]]:
+    """The words of each passage: those whose middle lies before its end."""
+    shared: list[list[_Piece]] = [[] for _ in pieces]
+    at = 0
+    for word in words if pieces else []:
+        while at < len(pieces) - 1 and (word.start + word.end) / 2 >= pieces[at].end:
+            at += 1
+        shared[at].append(word)
+    return shared

@@ -1,0 +1,155 @@
+"""What the adapters to OpenAI and its likes share: the client, and the provider's errors as our conditions."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any, Protocol
+
+from openai import APIConnectionError, APIStatusError, APITimeoutError, AsyncOpenAI, OpenAIError
+
+from streams.retry import Fault, Paced, Refused, Unavailable
+
+PROVIDER = "openai"
+"""The kind of provider, as it goes into the keys of paid results: any server that speaks OpenAI's API."""
+
+_REFUSED = {400, 404, 413, 415, 422}
+_NO_ENTRY = {401, 403}
+_NO_QUOTA = {"insufficient_quota", "billing_hard_limit_reached", "billing_not_active"}
+
+_PATIENCE = 5.0
+"""Seconds to wait where a 429 does not say: most limits are per minute, and shorter waits meet the same one."""
+
+_MOST_PATIENCE = 300.0
+"""Seconds. A longer Retry-After is asked about again: limits are raised, and clocks are wrong."""
+
+_NEEDS_A_PERSON = 30.0
+"""Seconds between questions while key or quota is wrong: work goes on soon after a person has mended it."""
+
+_MOST_ANSWER = 4 << 20
+"""Bytes of an answer. It goes on the log, whose messages end at 8 MiB; 60 s of speech are about 50 KB."""
+
+
+class Busy(Protocol):
+    """A condition of the kind `Paced`, as it is made."""
+
+    def __call__(self, message: str, retry_after: float) -> Paced: ...
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """How one port names what goes wrong."""
+
+    what: str
+    refused: type[Refused]
+    unavailable: type[Unavailable]
+    busy: Busy
+
+
+def connect(base_url: str | None, api_key: str, timeout: float) -> AsyncOpenAI:
+    """A client that tries once: retries are the runner's, so that each is on the log.
+
+    Args:
+        base_url: None is OpenAI itself.
+        timeout: seconds without a sign of the server, at each of connecting, sending and receiving.
+    """
+    return AsyncOpenAI(base_url=base_url, api_key=api_key, timeout=timeout, max_retries=0)
+
+
+def fault(error: OpenAIError, conditions: Conditions) -> Fault:
+    """The condition that this error is. Its message names the remedy, and never the key."""
+    what = conditions.what
+    if isinstance(error, APIStatusError):
+        return _refusal(error, conditions)
+    if isinstance(error, APITimeoutError):
+        return conditions.unavailable(
+            f"the {what} provider gave no answer in time; a longer CHRONOS_AI_TIMEOUT may help"
+        )
+    if isinstance(error, APIConnectionError):
+        cause = type(error.__cause__).__name__ if error.__cause__ else "connection lost"
+        return conditions.unavailable(
+            f"the {what} provider at {error.request.url.host} is out of reach ({cause}): check OPENAI_BASE_URL"
+        )
+    return conditions.unavailable(f"the {what} provider's answer makes no sense ({type(error).__name__})")
+
+
+def understood(content: bytes, conditions: Conditions) -> dict[str, Any]:
+    """The provider's answer as a JSON object that the log can hold.
+
+    Raises:
+        conditions.unavailable: it is cut off, too long, or something else.
+    """
+    try:
+        answer = json.loads(content, parse_constant=_no_number) if len(content) <= _MOST_ANSWER else None
+        json.dumps(answer, ensure_ascii=False).encode()  # lone surrogates are no text
+    except (ValueError, RecursionError):
+        answer = None
+    if isinstance(answer, dict):
+        return answer
+    raise nonsense(f"{len(content)} bytes that are not a JSON object", conditions)
+
+
+def nonsense(found: str, conditions: Conditions) -> Unavailable:
+    return conditions.unavailable(
+        f"the {conditions.what} provider answered nonsense: {found}. Is OPENAI_BASE_URL right?"
+    )
+
+
+def apportion(total: int, weights: Sequence[int]) -> list[int]:
+    """Shares of a total in whole units, in proportion to the weights, that sum to it."""
+    whole = sum(weights) or 1
+    before = [total * sum(weights[:index]) // whole for index in range(len(weights))]
+    return [end - start for start, end in zip(before, [*before[1:], total], strict=True)] if weights else []
+
+
+def _refusal(error: APIStatusError, conditions: Conditions) -> Fault:
+    what, status, said = conditions.what, error.status_code, _said(error)
+    if error.code in _NO_QUOTA:
+        return conditions.busy(
+            f"the {what} provider's account has no quota left: add credit or raise its limit", _NEEDS_A_PERSON
+        )
+    if status == 429:
+        return conditions.busy(f"the {what} provider asks for patience (429): {said}", _retry_after(error))
+    if status in _NO_ENTRY:
+        return conditions.busy(
+            f"the {what} provider does not accept the key ({status}): set OPENAI_API_KEY to one that may use it",
+            _NEEDS_A_PERSON,
+        )
+    if status in _REFUSED:
+        return conditions.refused(f"the {what} provider refuses this request ({status}): {said}")
+    return conditions.unavailable(f"the {what} provider failed ({status}): {said}")
+
+
+def _said(error: APIStatusError) -> str:
+    """The provider's own words, short, without anything that looks like a key."""
+    body = error.body if isinstance(error.body, dict) else {}
+    words = str(body.get("message") or error.response.reason_phrase or "no reason given")
+    key = error.request.headers.get("authorization", "").removeprefix("Bearer ").strip()
+    words = words.replace(key, "***") if key else words
+    return re.sub(r"\b(sk|key|sess)-[\w*.-]+", "***", words)[:300]
+
+
+def _retry_after(error: APIStatusError) -> float:
+    """Seconds that the provider asks for, in either form of the header."""
+    value = error.response.headers.get("retry-after", "")
+    try:
+        seconds = float(value)
+    except ValueError:
+        seconds = _until(value)
+    return min(seconds, _MOST_PATIENCE) if seconds > 0 else _PATIENCE  # NaN is not above 0 either
+
+
+def _until(value: str) -> float:
+    try:
+        at = parsedate_to_datetime(value)
+    except ValueError:
+        return 0.0
+    return ((at if at.tzinfo else at.replace(tzinfo=UTC)) - datetime.now(UTC)).total_seconds()
+
+
+def _no_number(constant: str) -> None:
+    raise ValueError(f"{constant} is not JSON")

@@ -1,0 +1,54 @@
+"""Decides, in the projection's transaction, which chunk set search uses of each video that was touched."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from projections.embeddings import SPACES
+from projections.serving import Choice, Place, Video, choose
+from streams.postgres import Connection, load_queries
+from streams.projector import Batch, Settling
+
+SQL = load_queries("projections.sql", "serve.sql")
+
+_TABLES = ("transcripts", "chunk_sets", "chunks", "embedded_sets")
+
+
+def settling() -> Settling:
+    return Settling(names=lambda batch: (repr(video) for video in touched(batch)), decide=decide)
+
+
+def touched(batch: Batch) -> set[Video]:
+    """Videos whose choice may change with this batch."""
+    videos = {(key[0], key[1]) for name in _TABLES for key in batch.rows.get(name, {})}
+    return videos | {(key[1], key[2]) for key in batch.rows.get("embeddings", {})}
+
+
+async def decide(connection: Connection, batch: Batch) -> None:
+    videos = touched(batch)
+    if batch.rows.get(SPACES.name):
+        await connection.execute(SQL["lock_spaces"])
+        videos |= {(row["creator_id"], row["video_id"]) for row in await connection.fetch(SQL["videos_with_sets"])}
+    if videos:
+        live = [row["space"] for row in await connection.fetch(SQL["live_spaces"])]
+        await _carry_out(connection, videos, choose(await _places(connection, videos), live))
+
+
+async def _places(connection: Connection, videos: Iterable[Video]) -> list[Place]:
+    rows = await connection.fetch(SQL["places"], *map(list, zip(*sorted(videos), strict=True)))
+    return [
+        Place((r["creator_id"], r["video_id"]), r["chunk_set_id"], r["space"], r["place"], r["spaces"], r["complete"])
+        for r in rows
+    ]
+
+
+async def _carry_out(connection: Connection, videos: set[Video], choice: Choice) -> None:
+    if choice.served:
+        rows = sorted((*video, *served) for video, served in choice.served.items())
+        await connection.execute(SQL["serve"], *map(list, zip(*rows, strict=True)))
+    if gone := sorted(videos - choice.served.keys()):
+        await connection.execute(SQL["unserve"], *map(list, zip(*gone, strict=True)))
+    if old := [(*place.video, place.chunk_set_id, place.space) for place in choice.old_vectors]:
+        await connection.execute(SQL["prune_vectors"], *map(list, zip(*old, strict=True)))
+    if choice.old_chunks:
+        await connection.execute(SQL["prune_chunks"], *map(list, zip(*choice.old_chunks, strict=True)))

@@ -1,0 +1,115 @@
+"""Settings: from the environment first, then from the stack that runs in this folder (`.chronos/dev.json`)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import AliasChoices, Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from chronos.devstack.home import Info, read_dev_json
+
+LOCAL_SPEECH, LOCAL_EMBEDDING, LOCAL_DIMENSIONS = "whisper-tiny.en", "multilingual-e5-small", 384
+SPEECH, EMBEDDING, DIMENSIONS = "gpt-transcribe", "text-embedding-3-small", 1536
+
+MICRO_USD_PER_MINUTE: Mapping[str, int] = {
+    "whisper-1": 6_000,
+    "gpt-4o-transcribe": 6_000,
+    "gpt-4o-mini-transcribe": 3_000,
+    "gpt-transcribe": 6_000,
+}
+"""List prices of speech to text, in millionths of a dollar a minute of audio. Yours go into CHRONOS_SPEECH_PRICES."""
+
+MICRO_USD_PER_MILLION_TOKENS: Mapping[str, int] = {
+    "text-embedding-3-small": 20_000,
+    "text-embedding-3-large": 130_000,
+    "text-embedding-ada-002": 100_000,
+}
+"""List prices of embeddings, in millionths of a dollar a million tokens. Yours go into CHRONOS_EMBEDDING_PRICES."""
+
+
+class NotRunning(Exception):
+    """No broker or database is named by the environment, and no stack runs in this folder."""
+
+
+def _named(name: str) -> Any:
+    return Field(default=None, validation_alias=AliasChoices(name, name.lower()))
+
+
+class Settings(BaseSettings):
+    """Everything that can be set. Our own names begin with CHRONOS_; the ones that users have already are honoured."""
+
+    model_config = SettingsConfigDict(env_prefix="CHRONOS_", extra="ignore", populate_by_name=True, frozen=True)
+
+    home: Path = Path(".chronos")
+    kafka_bootstrap_servers: str | None = _named("KAFKA_BOOTSTRAP_SERVERS")
+    database_url: str | None = _named("DATABASE_URL")
+    openai_api_key: SecretStr | None = _named("OPENAI_API_KEY")
+    openai_base_url: str | None = _named("OPENAI_BASE_URL")
+
+    storage_url: str | None = Field(default=None, description="Where the videos are; a folder of the home if absent.")
+    speech_model: str | None = None
+    embedding_model: str | None = None
+    embedding_dimensions: int | None = Field(default=None, ge=1, le=16_000)
+    speech_prices: dict[str, int] = Field(default_factory=dict)
+    embedding_prices: dict[str, int] = Field(default_factory=dict)
+    vector_index: Literal["hnsw", "ivfflat", "none"] = "hnsw"
+
+    parallel_calls: int = Field(default=16, ge=1, description="Paid calls in the air, for each process.")
+    ai_timeout: float = Field(default=120.0, gt=0, description="Seconds without a sign of the provider.")
+    session_timeout: float = Field(default=10.0, ge=6.0, description="Seconds until a killed worker's work moves on.")
+    lease: float = Field(default=60.0, ge=3.0, description="Seconds that a run stays with a worker that went silent.")
+    drain: float = Field(default=20.0, ge=1.0, le=50.0, description="Seconds for work to end at a stop or a rebalance.")
+    worker_id: str | None = Field(default=None, description="A fixed name makes this worker a static group member.")
+    local_ai: bool = Field(default=False, description="The provider is the local AI server, with its models.")
+
+    @classmethod
+    def load(cls, **given: Any) -> Self:
+        """The environment's settings, completed by the running stack's where they name no broker or database."""
+        settings = cls(**given)
+        if settings.kafka_bootstrap_servers and settings.database_url:
+            return settings
+        info = read_dev_json(settings.home)
+        return settings if info is None else settings.completed(info)
+
+    def completed(self, info: Info) -> Self:
+        """With what a running stack says, where nothing else was set."""
+        found: dict[str, Any] = {
+            "kafka_bootstrap_servers": self.kafka_bootstrap_servers or info.bootstrap,
+            "database_url": self.database_url or info.database_url,
+        }
+        if info.ai_base_url and not (self.openai_api_key or self.openai_base_url):
+            found |= {"openai_base_url": info.ai_base_url, "local_ai": True}
+        return self.model_copy(update=found)
+
+    def kafka(self) -> str:
+        """Raises NotRunning when no broker is named."""
+        if not self.kafka_bootstrap_servers:
+            raise NotRunning(f"no stack runs in {self.home}; start one with `chronos dev`, or set "
+                             "KAFKA_BOOTSTRAP_SERVERS and DATABASE_URL")  # fmt: skip
+        return self.kafka_bootstrap_servers
+
+    def database(self) -> str:
+        """Raises NotRunning when no database is named."""
+        if not self.database_url:
+            raise NotRunning(f"no stack runs in {self.home}; start one with `chronos dev`, or set "
+                             "KAFKA_BOOTSTRAP_SERVERS and DATABASE_URL")  # fmt: skip
+        return self.database_url
+
+    def storage(self) -> str:
+        return self.storage_url or (self.home.resolve() / "store").as_uri()
+
+    def speech(self) -> str:
+        return self.speech_model or (LOCAL_SPEECH if self.local_ai else SPEECH)
+
+    def embedding(self) -> str:
+        return self.embedding_model or (LOCAL_EMBEDDING if self.local_ai else EMBEDDING)
+
+    def dimensions(self) -> int:
+        return self.embedding_dimensions or (LOCAL_DIMENSIONS if self.local_ai else DIMENSIONS)
+
+    def api_key(self) -> str:
+        """The provider's key; the local server takes any."""
+        return self.openai_api_key.get_secret_value() if self.openai_api_key else "local"

@@ -1,0 +1,22 @@
+"""The pipeline as data: the five functions and the projections. Lists, docs and tests walk it."""
+
+from __future__ import annotations
+
+from agents.batch_reprocess_embeddings import batch_reprocess_embeddings
+from agents.failures import handle_embedding_failure, transcribe_video_error
+from agents.generate_embeddings import generate_embeddings
+from agents.transcribe_video import transcribe_video
+from projections.all import EVENTS, PROJECTIONS, TABLES
+
+__all__ = ["EVENTS", "FUNCTIONS", "PROJECTIONS", "PROJECTION_GROUP", "PROJECTION_SCHEMA", "TABLES"]
+
+FUNCTIONS = (
+    transcribe_video,
+    transcribe_video_error,
+    generate_embeddings,
+    handle_embedding_failure,
+    batch_reprocess_embeddings,
+)
+
+PROJECTION_GROUP = "chronos.projection"
+PROJECTION_SCHEMA = "projection_1"  # the number rises with the tables' layout: they are folded again into the new one

@@ -1,0 +1,69 @@
+"""Sends events from outside a function: a producer's commands, an operator's acts."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from schemas import avro
+from schemas.event import Coordinates, Event
+from streams.codec import SOURCE
+from streams.envelope import Envelope
+from streams.identity import Place, outside_run
+from streams.kafka import Cluster, Outbox
+
+
+@dataclass(frozen=True)
+class Sent:
+    """An event that is on the log, and the run that it begins there if it is a command."""
+
+    event: Event
+    place: Coordinates
+    run_id: str
+
+
+class Sender:
+    """Puts events on their topics, in Avro, with an envelope that says who sent them."""
+
+    def __init__(self, outbox: Outbox, topic_ids: dict[str, tuple[str, int]], by: str) -> None:
+        self._outbox, self._topic_ids, self._by = outbox, topic_ids, by
+
+    async def send(self, event: Event) -> Sent:
+        """Waits until all replicas have it.
+
+        Raises:
+            TooLarge, DeliveryFailed.
+        """
+        headers = self._envelope(event).headers()
+        stored = await self._outbox.send(event.name, event.key().encode(), avro.encode(event), headers)
+        topic_id, _ = self._topic_ids[event.name]
+        place = Place(topic_id, stored.place.partition, stored.place.offset)
+        return Sent(event, stored.place, outside_run(place, stored.timestamp_ms))
+
+    def _envelope(self, event: Event) -> Envelope:
+        """Without a function: whoever reads it takes its identity from its place on the log."""
+        return Envelope(
+            id=str(uuid.uuid4()),
+            type=event.name,
+            source=f"{SOURCE}/{self._by}",
+            time=datetime.now(UTC),
+            subject=event.subject(),
+            run_id="",
+            cause_id="",
+            sequence=0,
+            function="",
+            schema=avro.data_schema(type(event)),
+        )
+
+
+@asynccontextmanager
+async def sender(cluster: Cluster, topic_ids: dict[str, tuple[str, int]], by: str) -> AsyncIterator[Sender]:
+    """A sender with a producer of its own, for programs that send little and end."""
+    outbox = Outbox(cluster)
+    try:
+        yield Sender(outbox, topic_ids, by)
+    finally:
+        await outbox.close()

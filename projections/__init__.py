@@ -1,0 +1,1 @@
+"""What is true now: the read models, folded from the log."""

@@ -1,0 +1,42 @@
+-- name: choose_videos
+-- The videos of a batch that have a transcript, each with its newest one's place on the log.
+SELECT v.creator_id, v.video_id, t.topic, t."partition", t."offset"
+FROM videos AS v
+JOIN LATERAL (
+    SELECT topic, "partition", "offset", completed_at
+    FROM transcripts
+    WHERE (transcripts.creator_id, transcripts.video_id) = (v.creator_id, v.video_id)
+    ORDER BY made_version DESC
+    LIMIT 1
+) AS t ON true
+WHERE
+    ($1::text[] IS NULL OR v.video_id = ANY($1))
+    AND ($2::text IS NULL OR v.creator_id = $2)
+    AND ($3::text IS NULL OR v.creator_id = $3)
+    AND ($4::text IS NULL OR v.status = $4)
+    AND ($5::text IS NULL OR NOT EXISTS (
+        SELECT FROM embedded_sets AS e
+        WHERE (e.creator_id, e.video_id) = (v.creator_id, v.video_id) AND split_part(e.space, '/', 1) = $5
+    ))
+    AND ($6::timestamptz IS NULL OR t.completed_at < $6)
+ORDER BY v.creator_id, v.video_id
+
+-- name: status
+SELECT
+    v.video_id, v.creator_id, v.run_id, v.status, v.title, v.duration_seconds, v.error, v.searchable,
+    v.requested_at, v.changed_at,
+    coalesce((
+        SELECT sum(u.cost_micro_usd) FROM usage AS u
+        WHERE (u.creator_id, u.video_id) = (v.creator_id, v.video_id) AND NOT u.memoized
+    ), 0)::bigint AS cost_micro_usd
+FROM videos AS v
+WHERE v.status IS NOT NULL AND ($1::text IS NULL OR v.video_id = $1) AND ($2::text IS NULL OR v.creator_id = $2)
+ORDER BY v.requested_at DESC NULLS LAST, v.creator_id, v.video_id
+LIMIT $3
+
+-- name: transcript
+SELECT video_id, creator_id, language, body, segments, duration_seconds, model, completed_at
+FROM transcripts
+WHERE video_id = $1 AND ($2::text IS NULL OR creator_id = $2)
+ORDER BY made_version DESC
+LIMIT 1

@@ -1,0 +1,230 @@
+"""One attempt of one run: from leave to process to an ending that is stored, told and acked."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import assert_never
+
+import structlog
+
+from streams.codec import Codec, Received
+from streams.journal import Asked, Ended, Grant, Journal, Later, Lease, RunKey, Settlement, Spend
+from streams.kafka import DeliveryFailed, Outbox, TooLarge
+from streams.paying import Purse, Till
+from streams.retry import Again, Dead, Done, Problem, Refused, Verdict, judge
+from streams.stage import Function
+from streams.steps import Steps
+from streams.telling import Fenced, Speaker, Telling, failed, retried, reused
+
+log = structlog.get_logger()
+
+MOST_CRASHES = 5
+"""Workers that may die over one input before it is given up: below 3 the innocent beside a killer would fail."""
+
+
+@dataclass(frozen=True)
+class Acked:
+    """The record needs no more work."""
+
+
+@dataclass(frozen=True)
+class Aside:
+    """The record is to be taken again in so many seconds; until then it holds no slot."""
+
+    seconds: float
+
+
+Outcome = Acked | Aside
+
+
+@dataclass(frozen=True)
+class Workplace:
+    """What the runs of one function share."""
+
+    function: Function
+    fingerprint: str
+    ports: Mapping[str, object]
+    journal: Journal
+    till: Till
+    outbox: Outbox
+    codec: Codec
+
+
+async def process(work: Workplace, received: Received, rewind: int) -> Outcome:
+    """Processes one event as far as it can be now. Raises only CancelledError, after the attempt was given back."""
+    key = RunKey(work.function.name, work.fingerprint, received.id)
+    asked = Asked(key, received.run_id, received.event.owner(), received.event.subject(), rewind)
+    grant = await _begin(work.journal, asked)
+    match grant:
+        case Ended(told=True):
+            return Acked()
+        case Ended():
+            return await _tell_ending(work, received, key, grant)
+        case Later(seconds):
+            return Aside(seconds)
+        case Lease():
+            return await _owned(work, received, asked, grant)
+        case _:
+            assert_never(grant)
+
+
+async def _begin(journal: Journal, asked: Asked) -> Grant:
+    """A lease that is granted just as the run is called off is given back, so that it does not look like a death."""
+    asking = asyncio.ensure_future(journal.begin(asked))
+    try:
+        return await asyncio.shield(asking)
+    except asyncio.CancelledError:
+        if isinstance(grant := await asking, Lease):
+            await journal.settle(Settlement(grant, refund=True))
+        raise
+
+
+async def _owned(work: Workplace, received: Received, asked: Asked, lease: Lease) -> Outcome:
+    run = _Run(work, received, asked, lease)
+    try:
+        return await run.go()
+    except DeliveryFailed as error:
+        await work.journal.settle(Settlement(lease, refund=True))
+        return Aside(error.retry_after)
+    except Fenced:
+        log.warning("run lost to another worker", function=work.function.name, record=str(received.record))
+        return Aside(1.0 + random.random())  # noqa: S311  # spreads workers, guards nothing
+    except asyncio.CancelledError:
+        await work.journal.settle(Settlement(lease, refund=True))
+        raise
+
+
+async def _tell_ending(work: Workplace, received: Received, key: RunKey, ended: Ended) -> Outcome:
+    """A worker died between storing an ending and telling it: only that is left to do."""
+    lease = Lease(key, key.input_id, ended.attempts, 0, ended.sequence, good_until=float("inf"))
+    run = _Run(work, received, Asked(key, received.run_id, None, None), lease)
+    if ended.problem is not None:
+        await run.tell_failure(ended.problem)
+    return Acked()
+
+
+class _Run:
+    """A run under its lease."""
+
+    def __init__(self, work: Workplace, received: Received, asked: Asked, lease: Lease) -> None:
+        self._work, self._received, self._lease = work, received, lease
+        self._purse = Purse(work.till, asked, lease)
+        self._told: set[str] = set()  # tokens of the spends that this attempt has told
+        speaker = Speaker(lease.key, received.run_id, lease.sequence)
+        self._telling = Telling(speaker, received, work.outbox, lease.is_good)
+
+    async def go(self) -> Outcome:
+        if self._lease.crashes >= MOST_CRASHES:
+            crashes = self._lease.crashes
+            problem = Problem("WorkerDied", f"{crashes} workers died while they processed this; see their logs", False)
+            return await self._end(Dead(problem))
+        verdict = await self._attempt()
+        return await self._end(verdict)
+
+    async def _attempt(self) -> Verdict:
+        function, received = self._work.function, self._received
+        try:
+            facts = function.body(received.event, Steps(self._lease, self._purse), **self._work.ports)
+            async for fact in facts:
+                if not fact.paid_keys():
+                    self._tell_spends(self._purse.used.bought)  # before what is drawn from them: the bill comes first
+                await self._telling.tell(fact)
+            await self._tell_usage()
+        except Fenced:
+            raise
+        except TooLarge as error:
+            return judge(Refused(f"an event of this run is too large for the broker: {error}"), 1, function.retry)
+        except Exception as error:  # the one place where anything becomes a verdict
+            if not isinstance(judge(error, 1, function.retry), Dead):
+                log.debug("attempt raised", exc_info=True)
+            return judge(error, self._lease.attempt, function.retry)
+        return Done()
+
+    async def _end(self, verdict: Verdict) -> Outcome:
+        self._log(verdict)
+        match verdict:
+            case Done():
+                return self._acked(await self._settle(Settlement(self._lease, ending="completed", told=True)))
+            case Again(after, problem, charged):
+                return await self._again(after, problem, charged)
+            case Dead(problem):
+                stored = Settlement(self._lease, ending="failed", problem=problem, release=False)
+                if not await self._settle(stored):
+                    raise Fenced
+                await self.tell_failure(problem)
+                return Acked()
+            case _:
+                assert_never(verdict)
+
+    async def _again(self, after: float, problem: Problem, charged: bool) -> Outcome:
+        """Tells of the retry, then gives the slot back until it is due."""
+        if charged:
+            retry_at = datetime.now(UTC) + timedelta(seconds=after)
+            name, attempt = self._work.function.name, self._lease.attempt
+            await self._telling.tell(retried(self._received, name, attempt, retry_at, problem))
+        await self._telling.flush()
+        if not await self._settle(Settlement(self._lease, problem=problem, wait=after, refund=not charged)):
+            raise Fenced
+        return Aside(after)
+
+    async def tell_failure(self, problem: Problem) -> None:
+        """What was bought is on the log before the failure is; the ending counts as told after both."""
+        await self._tell_usage()
+        await self._telling.flush()
+        if self._work.function.reports_failure:
+            name = self._work.function.name
+            await self._telling.tell(failed(self._received, name, self._lease.attempt, problem))
+            await self._telling.flush()
+        await self._settle(Settlement(self._lease, told=True))
+
+    async def _tell_usage(self) -> None:
+        """Spends of this input, once each, and what was reused. Earlier attempts may have left spends untold."""
+        used, key = self._purse.used, self._lease.key
+        spends = used.bought
+        bought = {paid for spend in spends for paid in spend.keys}
+        if self._lease.attempt > 1 or self._lease.crashes or not bought >= used.results.keys():
+            spends = await self._work.journal.spends(key)
+        self._tell_spends(spends)
+        for usage in reused(self._received, key.function, used.reused(spends)):
+            await self._telling.tell(usage)
+        await self._telling.flush()
+        self._work.journal.note_told(self._told)
+
+    def _tell_spends(self, spends: Iterable[Spend]) -> None:
+        for spend in spends:
+            if not spend.told and spend.token not in self._told:
+                self._telling.tell_spend(spend)
+                self._told.add(spend.token)
+
+    async def _settle(self, settlement: Settlement) -> bool:
+        return await self._work.journal.settle(settlement)
+
+    @staticmethod
+    def _acked(written: bool) -> Outcome:
+        if not written:
+            raise Fenced
+        return Acked()
+
+    def _log(self, verdict: Verdict) -> None:
+        record, event = self._received.record, self._received.event
+        where = {
+            "function": self._work.function.name,
+            "video": event.subject(),
+            "creator": event.owner(),
+            "partition": f"{record.topic}/{record.partition}",
+            "offset": record.offset,
+            "attempt": self._lease.attempt,
+        }
+        match verdict:
+            case Done():
+                log.info("done", **where)
+            case Again(after, problem, _):
+                log.info("again", **where, after=round(after, 2), error=problem.type, message=problem.message)
+            case Dead(problem):
+                log.info("failed", **where, error=problem.type, message=problem.message)
+            case _:
+                assert_never(verdict)

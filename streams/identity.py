@@ -1,0 +1,57 @@
+"""Who is who on the log: ids that are the same on every redelivery, every rewind and every machine."""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from dataclasses import dataclass
+
+_EVENTS = uuid.UUID("5f0c7a52-2c8e-5d0b-9c7f-6f1f6b7c1f11")  # a name space of our own, for ever
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a record stands, by the topic's UUID: a topic that is made anew under its old name is another topic."""
+
+    topic_id: str
+    partition: int
+    offset: int
+
+    def __str__(self) -> str:
+        return f"{self.topic_id}/{self.partition}/{self.offset}"
+
+
+def record_id(place: Place) -> str:
+    """Event id of a command from outside: by its place, never by an id that two producers may both use."""
+    return str(uuid.uuid5(_EVENTS, f"record/{place}"))
+
+
+def outside_run(place: Place, record_ms: int) -> str:
+    """Run id of a command from outside: sorts by record time (ms), then as the records were written."""
+    return _uuid7(record_ms, place.offset, hashlib.sha256(str(place).encode()).digest())
+
+
+def emitted_run(cause_run: str, cause_id: str, creator_id: str, video_id: str) -> str:
+    """Run id of a command that Chronos emits: of the time of the command that caused it, one per creator and video."""
+    digest = hashlib.sha256("\0".join((cause_id, creator_id, video_id)).encode()).digest()
+    return _uuid7(uuid.UUID(cause_run).int >> 80, int.from_bytes(digest[8:14], "big"), digest)
+
+
+def event_id(input_id: str, function: str, fingerprint: str, event_type: str, part: str = "") -> str:
+    """Id of what a function says of one input. By the input, not by the run: a new transcript of the same run must be
+    embedded again (the model found this). `part` tells apart what one input gives several of."""
+    return str(uuid.uuid5(_EVENTS, "\0".join((input_id, function, fingerprint, event_type, part))))
+
+
+def spend_id(token: str) -> str:
+    """Id of the usage fact of one paid call, the same whoever sends it."""
+    return str(uuid.uuid5(_EVENTS, f"spend/{token}"))
+
+
+def _uuid7(ms: int, order: int, digest: bytes) -> str:
+    """A UUIDv7 (RFC 9562) whose order after the time is `order` (48 bits kept), then the digest's."""
+    order &= (1 << 48) - 1
+    rand_a, middle = order >> 36, order & ((1 << 36) - 1)
+    rand_b = (middle << 26) | (int.from_bytes(digest[:4], "big") >> 6)
+    value = ((ms & ((1 << 48) - 1)) << 80) | (0x7 << 76) | (rand_a << 64) | (0b10 << 62) | rand_b
+    return str(uuid.UUID(int=value))

@@ -1,0 +1,71 @@
+"""Postgres: connections, named queries out of .sql files, and patience while the database is away."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable
+from importlib.resources import files
+from typing import Any, TypeVar
+
+import asyncpg
+import structlog
+
+R = TypeVar("R")
+log = structlog.get_logger()
+
+Pool = asyncpg.Pool
+Row = asyncpg.Record
+Connection = asyncpg.Connection | asyncpg.pool.PoolConnectionProxy
+
+AWAY = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.TooManyConnectionsError,
+    asyncpg.DeadlockDetectedError,
+    asyncpg.SerializationError,
+    asyncpg.DiskFullError,
+)
+"""What says that the database is away or busy, and not that the statement is wrong."""
+
+Queries = dict[str, str]
+
+
+def load_queries(package: str, file: str) -> Queries:
+    """The statements of a .sql file by the name in the `-- name: …` line above each."""
+    text = files(package).joinpath(file).read_text()
+    parts = re.split(r"^-- name: (\w+)\n", text, flags=re.MULTILINE)
+    return {name: body.strip() for name, body in zip(parts[1::2], parts[2::2], strict=True)}
+
+
+async def connect(
+    url: str,
+    *,
+    most: int = 4,
+    search_path: str | None = None,
+    init: Any = None,  # gets each new connection
+) -> Pool:
+    """A pool of at most `most` connections, opened as they are needed."""
+    settings = {"application_name": "chronos"}
+    if search_path:
+        settings["search_path"] = search_path
+    pool = await asyncpg.create_pool(url, min_size=1, max_size=most, server_settings=settings, timeout=10, init=init)
+    assert pool is not None
+    return pool
+
+
+async def patiently(work: Callable[[], Awaitable[R]], *, cap: float = 5.0) -> R:
+    """Does the work again for as long as the database is away. Any other error is the caller's."""
+    wait = 0.1
+    while True:
+        try:
+            return await work()
+        except AWAY as error:
+            log.warning("database away", error=str(error) or type(error).__name__, retry_in=wait)
+            await asyncio.sleep(wait)
+            wait = min(cap, wait * 2)

@@ -1,0 +1,144 @@
+"""A function at work in this process: takes its records, shares out turns among creators, acks what is done."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
+
+import structlog
+
+from schemas.avro import Undecodable
+from streams.attempt import Acked, Aside, Workplace, process
+from streams.deadletter import dead_letter
+from streams.lanes import Lanes
+from streams.record import Record
+
+log = structlog.get_logger()
+
+MOST_WAITING = 200_000  # records; above, a partition pauses: 100,000 waiting videos took 47 MB (measured)
+MOST_BYTES = 256 * 1024 * 1024
+
+
+@dataclass(eq=False)
+class Job:
+    """A record in this worker's hands."""
+
+    record: Record
+    ack: Callable[[], object]
+    rewind: int = 0
+    lane: str = ""
+    dropped: bool = False
+    task: asyncio.Task[None] | None = field(default=None, repr=False)
+
+
+class Runner:
+    """Never blocks who hands it records: what cannot start yet waits here as raw bytes."""
+
+    def __init__(self, work: Workplace, *, most_at_once: int = 100) -> None:
+        self._work = work
+        self._lanes: Lanes[Job] = Lanes(work.function.limit, most_at_once)
+        self._jobs: set[Job] = set()  # waiting, running or set aside
+        self._closing = False
+        self.waiting_bytes = 0
+
+    @property
+    def name(self) -> str:
+        return self._work.function.name
+
+    def is_full(self) -> bool:
+        """Whether no more should be fetched for now."""
+        return self._lanes.waiting > MOST_WAITING or self.waiting_bytes > MOST_BYTES
+
+    def submit(self, record: Record, ack: Callable[[], object], *, rewind: int = 0) -> None:
+        """Takes a record over. `ack` is called when it needs no more work."""
+        job = Job(record, ack, rewind)
+        self._jobs.add(job)
+        self.waiting_bytes += record.size()
+        try:
+            received = self._work.codec.read(record)
+        except Undecodable as error:
+            self._start(job, self._bury(job, str(error)))
+            return
+        if not self._work.function.accepts(received.event):
+            self._finish(job)
+            return
+        job.lane = received.event.owner() or ""
+        self._queue(job)
+
+    def _queue(self, job: Job) -> None:
+        behind = job.record.topic in self._work.function.behind
+        self._lanes.put(job.lane, job, behind=behind)
+        self._fill()
+
+    def _fill(self) -> None:
+        while not self._closing and (turn := self._lanes.take()):
+            lane, job = turn
+            if job.dropped:
+                self._lanes.done(lane)
+            else:
+                self._start(job, self._turn(job))
+
+    def _start(self, job: Job, work: Coroutine[None, None, None]) -> None:
+        job.task = asyncio.create_task(work)
+
+    async def _turn(self, job: Job) -> None:
+        """One turn of a job in its lane. What was decoded at its arrival was let go of: waiting costs bytes only."""
+        try:
+            outcome = await process(self._work, self._work.codec.read(job.record), job.rewind)
+        finally:
+            self._lanes.done(job.lane)
+            job.task = None
+            self._fill()
+        match outcome:
+            case Acked():
+                self._finish(job)
+            case Aside(seconds):
+                asyncio.get_running_loop().call_later(seconds, self._back, job)
+
+    def _back(self, job: Job) -> None:
+        if not job.dropped and not self._closing:
+            self._queue(job)
+
+    def _finish(self, job: Job) -> None:
+        self._jobs.discard(job)
+        self.waiting_bytes -= job.record.size()
+        job.ack()
+
+    async def _bury(self, job: Job, reason: str) -> None:
+        """What cannot be read goes to dead-letter, and its partition goes on."""
+        log.info("dead letter", function=self.name, record=str(job.record), reason=reason)
+        letter = dead_letter(job.record, self._work.function.group(), reason)
+        await self._work.outbox.send(letter.topic, letter.key, letter.value, letter.headers)
+        self._finish(job)
+
+    def close(self) -> None:
+        """Nothing new is started from now on."""
+        self._closing = True
+
+    def reopen(self) -> None:
+        self._closing = False
+        self._fill()
+
+    async def let_go(self, within: float) -> None:
+        """Gives everything back, for other workers: what waits at once, what runs after `within` seconds.
+
+        Runs that end in time are acked. The rest is cancelled, and its attempts are not charged.
+        """
+        self._closing = True
+        for job in self._lanes.drain():
+            self._drop(job)
+        tasks = {job.task for job in self._jobs if job.task}
+        if tasks:
+            _, late = await asyncio.wait(tasks, timeout=within)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
+        for job in list(self._jobs):
+            self._drop(job)
+
+    def _drop(self, job: Job) -> None:
+        job.dropped = True
+        if job in self._jobs:
+            self._jobs.discard(job)
+            self.waiting_bytes -= job.record.size()

@@ -1,0 +1,73 @@
+-- The journal: where steps are kept. Never touched by a rebuild of the projection. Run at every start; idempotent.
+CREATE SCHEMA IF NOT EXISTS journal;
+
+CREATE TABLE IF NOT EXISTS journal.identity (
+    only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row),
+    id uuid NOT NULL DEFAULT gen_random_uuid(),
+    made_at timestamptz NOT NULL DEFAULT now()
+);
+
+CREATE TABLE IF NOT EXISTS journal.runs (
+    function text NOT NULL,
+    fingerprint text NOT NULL,
+    input_id uuid NOT NULL,
+    run_id uuid NOT NULL,
+    creator_id text,
+    video_id text,
+    rewind integer NOT NULL DEFAULT 0,
+    first_started_at bigint NOT NULL, -- microseconds, the database's clock: the sequence of all that this run says
+    attempts integer NOT NULL DEFAULT 0,
+    crashes integer NOT NULL DEFAULT 0,
+    next_attempt_at timestamptz,
+    lease_token uuid, -- left behind with a lease that ran out: its worker died
+    lease_until timestamptz,
+    ending text CHECK (ending IN ('completed', 'failed')),
+    error jsonb,
+    told boolean NOT NULL DEFAULT false, -- the ending's event is on the log
+    PRIMARY KEY (function, fingerprint, input_id)
+) WITH (fillfactor = 60); -- every run is updated three times: leave room for it in its page
+
+CREATE TABLE IF NOT EXISTS journal.paid (
+    key text PRIMARY KEY,
+    result bytea NOT NULL,
+    quantity double precision NOT NULL,
+    cost_micro_usd bigint NOT NULL,
+    token uuid NOT NULL,
+    paid_at timestamptz NOT NULL DEFAULT now()
+);
+
+CREATE TABLE IF NOT EXISTS journal.spends (
+    token uuid PRIMARY KEY,
+    function text NOT NULL,
+    input_id uuid NOT NULL,
+    run_id uuid NOT NULL,
+    creator_id text,
+    video_id text,
+    usage text NOT NULL,
+    model text NOT NULL,
+    quantity double precision NOT NULL,
+    cost_micro_usd bigint NOT NULL,
+    keys text[] NOT NULL,
+    spent_at timestamptz NOT NULL DEFAULT now(),
+    told boolean NOT NULL DEFAULT false -- its usage.recorded is on the log
+);
+CREATE INDEX IF NOT EXISTS spends_by_input ON journal.spends (input_id, function);
+CREATE INDEX IF NOT EXISTS spends_untold ON journal.spends (token) WHERE NOT told;
+
+CREATE TABLE IF NOT EXISTS journal.progress (
+    "group" text NOT NULL,
+    topic_id text NOT NULL,
+    topic text NOT NULL,
+    partition integer NOT NULL,
+    partitions integer NOT NULL,
+    committed bigint NOT NULL,
+    rewind integer NOT NULL DEFAULT 0,
+    PRIMARY KEY ("group", topic_id, partition)
+);
+
+CREATE TABLE IF NOT EXISTS journal.choices ( -- what a function chose once, and must not choose again on a rewind
+    name text PRIMARY KEY,
+    choice bytea NOT NULL
+);
+
+INSERT INTO journal.identity DEFAULT VALUES ON CONFLICT DO NOTHING;

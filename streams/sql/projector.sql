@@ -1,0 +1,25 @@
+-- name: lock
+-- One projector at a time decides about a video. Taken before any row, in one order, so that two never wait in a ring.
+SELECT pg_advisory_xact_lock(hashtextextended(name, 0)) FROM unnest($1::text[]) AS t (name) ORDER BY name
+
+-- name: checkpoints
+SELECT topic_id, topic, "partition", partitions, next_offset FROM checkpoints WHERE "group" = $1
+
+-- name: move
+-- Compare and set: a row comes back for each checkpoint that stood where it was expected (null: it was not there).
+WITH moved AS (
+    SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::int[], $5::int[], $6::bigint[], $7::bigint[])
+        AS m ("group", topic_id, topic, "partition", partitions, expected, next_offset)
+), updated AS (
+    UPDATE checkpoints AS c SET next_offset = m.next_offset, partitions = m.partitions
+    FROM moved AS m
+    WHERE (c."group", c.topic_id, c."partition") = (m."group", m.topic_id, m."partition")
+        AND c.next_offset = m.expected
+    RETURNING c.topic_id
+), inserted AS (
+    INSERT INTO checkpoints ("group", topic_id, topic, "partition", partitions, next_offset)
+    SELECT "group", topic_id, topic, "partition", partitions, next_offset FROM moved WHERE expected IS NULL
+    ON CONFLICT DO NOTHING
+    RETURNING topic_id
+)
+SELECT topic_id FROM updated UNION ALL SELECT topic_id FROM inserted

@@ -1,0 +1,78 @@
+"""The steps of one run: free effects, and paid ones several at once, given in order."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import ParamSpec, TypeVar
+
+from streams.journal import Lease
+from streams.paying import Purse
+from streams.stage import Kept, PaidCall
+from streams.telling import Fenced
+
+P = ParamSpec("P")
+R = TypeVar("R")
+A = TypeVar("A")
+
+
+class Steps:
+    """Fulfils streams.stage.Step for one attempt of one run."""
+
+    def __init__(self, lease: Lease, purse: Purse) -> None:
+        self._lease, self._purse = lease, purse
+
+    @property
+    def input_id(self) -> str:
+        return self._lease.key.input_id
+
+    @property
+    def attempt(self) -> int:
+        return self._lease.attempt
+
+    async def __call__(self, name: str, effect: Callable[P, Awaitable[R]], *args: P.args, **kwargs: P.kwargs) -> R:
+        if not self._lease.is_good():
+            raise Fenced
+        return await effect(*args, **kwargs)
+
+    async def once(self, name: str, choose: Callable[[], Awaitable[bytes]]) -> bytes:
+        place = f"{self._lease.key.function}/{self.input_id}/{name}"  # not by fingerprint: a new version keeps it
+        if (chosen := await self._purse.journal.chosen(place)) is not None:
+            return chosen
+        return await self._purse.journal.choose(place, await self(name, choose))
+
+    async def each(self, name: str, call: PaidCall[A], arguments: Sequence[A]) -> AsyncIterator[tuple[A, Kept]]:
+        async for batch in self.batches(name, call, arguments, size=1):
+            yield batch[0]
+
+    async def batches(
+        self, name: str, call: PaidCall[A], arguments: Sequence[A], *, size: int
+    ) -> AsyncIterator[list[tuple[A, Kept]]]:
+        """In order. After a fault no new call is made, but what was paid for is still yielded, so that it gets onto
+        the log before the run is said to have failed; then the first fault is raised."""
+        parts = [arguments[i : i + size] for i in range(0, len(arguments), size)]
+        stop = asyncio.Event()
+        tasks = [asyncio.create_task(self._part(call, part, stop)) for part in parts]
+        first: BaseException | None = None
+        try:
+            for part, task in zip(parts, tasks, strict=True):
+                await asyncio.wait([task])
+                error = asyncio.CancelledError() if task.cancelled() else task.exception()
+                if error is None:
+                    yield list(zip(part, task.result(), strict=True))
+                elif first is None or isinstance(first, asyncio.CancelledError):
+                    first = error
+        finally:
+            stop.set()
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+        if first is not None:
+            raise first
+
+    async def _part(self, call: PaidCall[A], part: Sequence[A], stop: asyncio.Event) -> list[Kept]:
+        try:
+            return await self._purse.pay(call, part, stop)
+        except BaseException:
+            stop.set()
+            raise

@@ -1,0 +1,164 @@
+"""A process at work: any number of functions, their consumers, and the housekeeping that they share."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+import structlog
+
+from schemas.topics import TOPICS
+from streams.attempt import Workplace
+from streams.codec import Codec
+from streams.faust_worker import FunctionApp, WorkerSettings, assert_fast_faust, quiet_faust
+from streams.journal import Journal, prepare
+from streams.kafka import Cluster, Outbox, Topics
+from streams.paying import Till
+from streams.postgres import AWAY, Pool
+from streams.runner import Runner
+from streams.stage import Function
+from streams.sweep import sweep
+
+log = structlog.get_logger()
+
+CRASH_PAUSE = 1.0  # seconds before a consumer that crashed is made anew
+
+
+class JournalReplaced(Exception):
+    """The journal under a running worker is another one than that with which it began."""
+
+
+@dataclass(frozen=True)
+class Staff:
+    """A function with what it needs to work."""
+
+    function: Function
+    ports: Mapping[str, object]
+    settings: str  # what shapes its result beside its version
+
+
+class Worker:
+    """Runs functions until it is told to stop; then gives everything back within `drain` seconds."""
+
+    def __init__(
+        self,
+        staff: Iterable[Staff],
+        *,
+        cluster: Cluster,
+        pool: Pool,
+        consumers: WorkerSettings,
+        lease: float = 60.0,
+        parallel_calls: int = 16,
+    ) -> None:
+        self._staff, self._cluster, self._consumers = list(staff), cluster, consumers
+        self._pool, self._lease = pool, lease
+        self._journal = Journal(pool, lease=lease)
+        self._till = Till(self._journal, asyncio.Semaphore(parallel_calls))
+        self._runners: list[Runner] = []
+
+    async def run(self, stop: asyncio.Event, ready: Callable[[], None] = lambda: None) -> None:
+        """Works until `stop` is set.
+
+        Raises:
+            TopicsMissing, BrokerAway: at the start; nothing was begun.
+            JournalReplaced: while it worked.
+        """
+        assert_fast_faust()
+        quiet_faust()
+        ids = await asyncio.to_thread(Topics(self._cluster).ids, TOPICS)
+        await prepare(self._pool)
+        self._identity = await self._journal.identity()
+        outbox = Outbox(self._cluster)
+        codec = Codec({name: topic_id for name, (topic_id, _) in ids.items()})
+        try:
+            await self._work(outbox, codec, stop, ready)
+        finally:
+            left = await outbox.close()
+            if left:
+                log.warning("records left in the producer", count=left)
+
+    async def _work(self, outbox: Outbox, codec: Codec, stop: asyncio.Event, ready: Callable[[], None]) -> None:
+        """Consumers and housekeeping side by side; the first that fails ends all."""
+        apps = []
+        for staff in self._staff:
+            runner = Runner(self._workplace(staff, outbox, codec))
+            self._runners.append(runner)
+            apps.append(_App(staff.function, runner, self._consumers))
+        await asyncio.gather(*(app.start() for app in apps))
+        ready()
+        chores = [app.supervise() for app in apps]
+        chores += [
+            self._every(self._lease / 3, self._housekeeping),
+            self._every(30.0, lambda: sweep(self._journal, outbox)),
+        ]
+        tasks = [asyncio.create_task(chore) for chore in chores]
+        tasks.append(asyncio.create_task(_until(stop)))
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        finally:
+            await self._stop(apps, tasks)
+
+    async def _stop(self, apps: list[_App], tasks: list[asyncio.Task[None]]) -> None:
+        """First the flag for all, since consumers stop one after another and the next would keep taking."""
+        for runner in self._runners:
+            runner.close()
+        await asyncio.gather(*(runner.let_go(self._consumers.drain) for runner in self._runners))
+        await self._till.land(self._consumers.drain)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*(app.stop() for app in apps), return_exceptions=True)
+
+    def _workplace(self, staff: Staff, outbox: Outbox, codec: Codec) -> Workplace:
+        fingerprint = staff.function.fingerprint(staff.settings)
+        return Workplace(staff.function, fingerprint, staff.ports, self._journal, self._till, outbox, codec)
+
+    async def _housekeeping(self) -> None:
+        await self._journal.renew()
+        if await self._journal.identity() != self._identity:
+            raise JournalReplaced("the journal was replaced while this worker ran; start it again")
+
+    @staticmethod
+    async def _every(seconds: float, chore: Callable[[], Awaitable[None]]) -> None:
+        while True:
+            await asyncio.sleep(seconds)
+            try:
+                await chore()
+            except AWAY as error:
+                log.warning("database away", error=str(error) or type(error).__name__)
+
+
+async def _until(stop: asyncio.Event) -> None:
+    await stop.wait()
+
+
+class _App:
+    """A function's consumer, made anew when it crashes (a broker that was away for long, say)."""
+
+    def __init__(self, function: Function, runner: Runner, settings: WorkerSettings) -> None:
+        self._function, self._runner, self._settings = function, runner, settings
+        self._app = self._new()
+
+    def _new(self) -> FunctionApp:
+        topics = [event.name for event in self._function.consumes]
+        return FunctionApp(self._runner, self._function.group(), topics, self._settings)
+
+    async def start(self) -> None:
+        await self._app.start()
+
+    async def stop(self) -> None:
+        await self._app.stop()
+
+    async def supervise(self) -> None:
+        while True:
+            await self._app._wait_stopped()  # stopped, or crashed: mode has no public wait for both
+            log.error("consumer crashed", function=self._function.name, error=repr(self._app.crash_reason))
+            await self._runner.let_go(self._settings.drain)
+            await self._app.stop()
+            await asyncio.sleep(CRASH_PAUSE)
+            self._app = self._new()
+            self._runner.reopen()
+            await self._app.start()

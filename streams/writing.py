@@ -1,0 +1,82 @@
+"""Rows into tables: one statement a table, which joins register by register in the database itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from functools import cache
+from typing import Any
+
+from streams.postgres import Connection
+from streams.projection import Registers, Rows, Table
+
+
+async def write(connection: Connection, tables: Iterable[Table], rows: dict[str, Rows]) -> None:
+    """Joins the rows into their tables, in the order of `tables` and of the keys, so that two writers never deadlock.
+
+    The statement keeps the greater version of each register, so that it needs no read before it: a row lock is taken
+    and the join is made in one round trip.
+    """
+    for table in tables:
+        found = rows.get(table.name)
+        if found:
+            await connection.execute(upsert(table.name, _shape(table)), *columns(table, found))
+
+
+def columns(table: Table, rows: Rows) -> list[list[Any]]:
+    """Values by column, rows in the order of their keys."""
+    lines = [_line(table, key, rows[key]) for key in sorted(rows, key=lambda key: tuple(map(str, key)))]
+    return [list(column) for column in zip(*lines, strict=True)]
+
+
+def _line(table: Table, key: tuple[Any, ...], registers: Registers) -> list[Any]:
+    line = [clean(value) for value in key]
+    for register, names in table.registers.items():
+        if register in registers:
+            version, values = registers[register]
+            line += [*(clean(value) for value in values), version]
+        else:
+            line += [None] * (len(names) + 1)
+    return line
+
+
+def clean(value: Any) -> Any:
+    """Postgres's text cannot hold NUL; whoever wrote one did not mean it."""
+    return value.replace("\0", "") if isinstance(value, str) and "\0" in value else value
+
+
+_Shape = tuple[tuple[tuple[str, str], ...], tuple[tuple[str, tuple[tuple[str, str], ...]], ...]]
+
+
+def _shape(table: Table) -> _Shape:
+    return tuple(table.key.items()), tuple((name, tuple(cols.items())) for name, cols in table.registers.items())
+
+
+@cache
+def upsert(name: str, shape: _Shape) -> str:
+    """The statement of a table, made once from its declaration: identifiers come from code, values are parameters."""
+    key, registers = shape
+    typed = [*key]
+    sets = []
+    for register, cols in registers:
+        version = f'"{register}_version"'
+        newer = f"excluded.{version} > coalesce(t.{version}, '')"
+        sets += [f'"{c}" = CASE WHEN {newer} THEN excluded."{c}" ELSE t."{c}" END' for c, _ in cols]
+        sets.append(f"{version} = greatest(t.{version}, excluded.{version})")
+        typed += [*cols, (f"{register}_version", "bytea")]
+    names = ", ".join(f'"{column}"' for column, _ in typed)
+    arrays = ", ".join(f"${i}::{kind}[]" for i, (_, kind) in enumerate(typed, 1))
+    return (
+        f'INSERT INTO "{name}" AS t ({names}) SELECT * FROM unnest({arrays}) '  # noqa: S608  # no value is in it
+        f"ON CONFLICT ({', '.join(_quoted(c for c, _ in key))}) DO UPDATE SET {', '.join(sets)} "
+        f"WHERE {' OR '.join(_changes(register) for register, _ in registers)}"
+    )
+
+
+def _changes(register: str) -> str:
+    """A row that would stay as it is is not written: a replay leaves the table's pages alone."""
+    version = f'"{register}_version"'
+    return f"excluded.{version} > coalesce(t.{version}, '')"
+
+
+def _quoted(names: Iterable[str]) -> Sequence[str]:
+    return [f'"{name}"' for name in names]
