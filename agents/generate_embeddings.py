@@ -17,7 +17,7 @@ from schemas.embedding import (
 )
 from schemas.transcription import TranscriptionCompleted
 from streams.retry import Retry
-from streams.stage import Step, function
+from streams.stage import Kept, Step, function
 
 BATCH = 20  # texts a call: a crash between answer and insert pays for one batch again at most
 
@@ -47,13 +47,20 @@ async def generate_embeddings(
     )  # fmt: skip
     batches, number = -(-len(chunks) // BATCH), 0
     async for answers in step.batches("embed", embedder, [c.text for c in chunks], size=BATCH):
-        first = number * BATCH
-        vectors = [
-            Vector(index=first + i, paid_key=kept.key, values=kept.result) for i, (_, kept) in enumerate(answers)
-        ]
+        vectors = [vector(number * BATCH + i, kept) for i, (_, kept) in enumerate(answers)]
         yield ChunksEmbedded(**of, space=embedder.space, batch=number, batches=batches, vectors=vectors)
         number += 1
     yield EmbeddingsCompleted(**of, space=embedder.space, chunks=len(chunks))
+
+
+def vector(index: int, kept: Kept) -> Vector:
+    return Vector(
+        index=index,
+        paid_key=kept.key,
+        values=kept.result,
+        tokens=round(kept.quantity),
+        cost_micro_usd=kept.cost_micro_usd,
+    )
 
 
 async def find(wanted: Wanted, input_id: str, transcripts: Transcripts) -> tuple[str, TranscriptionCompleted]:

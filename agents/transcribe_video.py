@@ -67,6 +67,7 @@ def segment_transcribed(request: TranscribeRequested, segment: Segment, kept: Ke
         end_seconds=segment.end,
         paid_key=kept.key,
         result=kept.result.decode(),
+        cost_micro_usd=kept.cost_micro_usd,
     )
 
 

@@ -27,13 +27,14 @@ from chronos.config import MICRO_USD_PER_MILLION_TOKENS, MICRO_USD_PER_MINUTE, S
 from chronos.pipeline import FUNCTIONS, PROJECTION_GROUP, PROJECTION_SCHEMA, PROJECTIONS
 from chronos.sending import sender
 from chronos.spaces import ensure_space
-from schemas.topics import TOPICS
+from schemas.topics import PARTITIONS, TOPICS
 from streams import postgres
 from streams.codec import Codec
 from streams.faust_worker import WorkerSettings
-from streams.kafka import Cluster, LogReader, Topics
+from streams.kafka import Cluster, Topics
 from streams.postgres import Pool
 from streams.projector import Folding, Projector
+from streams.reading import LogReader, LogScan
 from streams.stage import Function
 from streams.worker import Staff, Worker
 
@@ -99,6 +100,29 @@ async def prepare_schema(settings: Settings, schema: str) -> None:
             await connection.execute(tables)
     finally:
         await pool.close()
+
+
+async def drop_schema(settings: Settings, schema: str) -> None:
+    """Drops a schema of ours with all its tables."""
+    pool = await postgres.connect(settings.database(), most=1)
+    try:
+        await pool.execute(f'DROP SCHEMA IF EXISTS "{schema}" CASCADE', timeout=None)
+    finally:
+        await pool.close()
+
+
+async def total_lag(settings: Settings) -> int:
+    """Events that some function has still to finish."""
+    lags = await asyncio.gather(*(lag(settings, function) for function in FUNCTIONS))
+    return sum(lags)
+
+
+async def lag(settings: Settings, function: Function) -> int:
+    """Events of its topics that a function has not finished."""
+    partitions = {event.name: PARTITIONS for event in function.consumes}
+    ends = await asyncio.to_thread(LogScan(cluster(settings)).ends, partitions)
+    committed = await asyncio.to_thread(Topics(cluster(settings)).committed, function.group())
+    return sum(max(0, high - committed.get(place, low)) for place, (low, high) in ends.items())
 
 
 def staff(settings: Settings, functions: Iterable[Function], read_codec: Codec, projected: Pool) -> list[Staff]:

@@ -1,83 +1,69 @@
-"""Questions to the projection's tables, as the command line and others ask them. Dictionaries have the names of the JSON."""
+"""What people ask of the tables: how far videos are, and what was said in them."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from streams.postgres import Pool, Row, load_queries
 
-QUESTIONS = load_queries("projections.sql", "questions.sql") | load_queries("chronos", "queries.sql")
+SQL = load_queries("projections.sql", "questions.sql")
 
-ENDINGS = ("completed", "failed")
-MANY = 1_000
-
-
-class NoSuchVideo(Exception):
-    """No video is known by this id, or more than one is."""
+MOST = 1_000  # videos in a list
 
 
-async def videos(pool: Pool, *, creator_id: str | None = None, limit: int = MANY) -> list[dict[str, Any]]:
-    """What is known of each video, newest first."""
-    return [video(row) for row in await pool.fetch(QUESTIONS["status"], None, creator_id, limit)]
+class UnknownVideo(Exception):
+    """No such video, or none of that creator."""
 
 
-async def status(pool: Pool, video_id: str, creator_id: str | None = None) -> dict[str, Any]:
-    """What is known of one video.
-
-    Raises:
-        NoSuchVideo: none, or several creators' videos have this id.
-    """
-    rows = await pool.fetch(QUESTIONS["status"], video_id, creator_id, MANY)
-    if len(rows) > 1:
-        creators = ", ".join(sorted(row["creator_id"] for row in rows))
-        raise NoSuchVideo(f"{len(rows)} creators have a video {video_id!r}: say which with --creator ({creators})")
-    if not rows:
-        of = f" of creator {creator_id!r}" if creator_id else ""
-        raise NoSuchVideo(f"no video {video_id!r}{of} is known; `chronos status` lists those that are")
-    return video(rows[0])
+class Ambiguous(Exception):
+    """Several creators have a video of this id."""
 
 
-async def transcript(pool: Pool, video_id: str, creator_id: str | None = None) -> dict[str, Any]:
-    """The newest transcript of a video.
+async def statuses(pool: Pool, video_id: str | None, creator_id: str | None, most: int = MOST) -> list[dict[str, Any]]:
+    """Videos, the newest request first, in the form that `status --json` keeps."""
+    return [_status(row) for row in await pool.fetch(SQL["status"], video_id, creator_id, most)]
+
+
+async def status(pool: Pool, video_id: str, creator_id: str | None) -> dict[str, Any]:
+    """One video's status.
 
     Raises:
-        NoSuchVideo: none has this id, several have, or it is not transcribed yet.
+        UnknownVideo, Ambiguous.
     """
-    found = await status(pool, video_id, creator_id)
-    row = await pool.fetchrow(QUESTIONS["transcript"], video_id, found["creatorId"])
+    found = await statuses(pool, video_id, creator_id)
+    if not found:
+        raise UnknownVideo(f"no video {video_id!r} is known; `chronos status` lists them")
+    if len(found) > 1:
+        creators = ", ".join(sorted(one["creatorId"] for one in found))
+        raise Ambiguous(f"several creators have a video {video_id!r}: name one with --creator ({creators})")
+    return found[0]
+
+
+async def transcript(pool: Pool, video_id: str, creator_id: str | None) -> dict[str, Any]:
+    """A video's newest transcript, in the form that `transcript --json` keeps.
+
+    Raises:
+        UnknownVideo, Ambiguous.
+    """
+    video = await status(pool, video_id, creator_id)
+    row = await pool.fetchrow(SQL["transcript"], video_id, video["creatorId"])
     if row is None:
-        raise NoSuchVideo(f"{video_id!r} has no transcript yet: it is {found['status']}")
-    segments = [{name: one[name] for name in ("start", "end", "text")} for one in _json(row["segments"]) or []]
+        raise UnknownVideo(f"video {video_id!r} has no transcript yet: it is {video['status']}")
+    segments = [{key: segment[key] for key in ("start", "end", "text")} for segment in json.loads(row["segments"])]
     return {"videoId": video_id, "language": row["language"], "text": row["body"], "segments": segments}
 
 
-async def run_status(pool: Pool, creator_id: str, video_id: str, run_id: str) -> tuple[str, dict[str, Any] | None]:
-    """How far one run is, and its error. What is not folded yet is pending."""
-    row = await pool.fetchrow(QUESTIONS["run"], creator_id, video_id, run_id)
-    return (row["status"] or "pending", _json(row["error"])) if row else ("pending", None)
-
-
-async def paid_calls(pool: Pool, run_ids: Sequence[str]) -> tuple[int, int]:
-    """Provider calls that these runs paid for, and those of earlier runs whose answers they used again."""
-    row = await pool.fetchrow(QUESTIONS["paid_calls"], list(run_ids))
-    return (row["paid"], row["remembered"]) if row else (0, 0)
-
-
-def video(row: Row) -> dict[str, Any]:
+def _status(row: Row | Mapping[str, Any]) -> dict[str, Any]:
+    error = json.loads(row["error"]) if row["error"] else None
     return {
         "videoId": row["video_id"],
         "creatorId": row["creator_id"],
-        "runId": str(row["run_id"]) if row["run_id"] else None,
+        "runId": str(row["run_id"]),
         "status": row["status"],
         "title": row["title"],
         "durationSeconds": row["duration_seconds"],
         "costMicroUsd": row["cost_micro_usd"],
-        "error": _json(row["error"]),
+        "error": error,
     }
-
-
-def _json(value: Any) -> Any:
-    """jsonb as asyncpg gives it, which is text unless a codec is set."""
-    return json.loads(value) if isinstance(value, str) else value

@@ -4,9 +4,6 @@
 -- One run of a video, whatever newer runs say.
 SELECT status, error FROM runs WHERE (creator_id, video_id, run_id) = ($1, $2, $3)
 
--- name: creators
-SELECT creator_id FROM videos WHERE video_id = $1 AND status IS NOT NULL ORDER BY creator_id
-
 -- name: paid_calls
 -- Of the given runs: provider calls that were made, and those of earlier runs whose answers served again.
 WITH mine AS (SELECT unnest($1::uuid[]) AS run_id),

@@ -22,7 +22,6 @@ USAGE = Table(
             "model": "text",
             "cost_micro_usd": "int8",
             "memoized": "bool",
-            "paid_key": "text",
             "token": "text",
             "recorded_at": "timestamptz",
         }
@@ -61,7 +60,6 @@ def evolve(received: Received, version: Version) -> Iterator[Put]:
                 fact.model,
                 fact.cost_micro_usd,
                 fact.memoized,
-                fact.paid_key,
                 fact.token,
             )
             who = (fact.creator_id, fact.video_id, received.run_id, fact.function)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from schemas.event import Command, Coordinates, Count, CreatorId, EventId, Fact, Seconds, VideoId, Wire
+from schemas.event import Command, Coordinates, Count, CreatorId, EventId, Fact, MicroUsd, Seconds, VideoId, Wire
 
 
 class ChunkRequested(Command, name="chunk.requested", version=1):
@@ -61,6 +61,8 @@ class Vector(Wire):
     index: Count = Field(description="Index of the chunk in its set.")
     paid_key: str
     values: bytes = Field(description="float32, little-endian.")
+    tokens: Count = Field(description="This text's share of the call's tokens.")
+    cost_micro_usd: MicroUsd = Field(description="This text's share of what the call cost when it was made.")
 
 
 class ChunksEmbedded(Fact, name="chunks.embedded", version=1):

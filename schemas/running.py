@@ -66,7 +66,7 @@ class UsageRecorded(Fact, name="usage.recorded", version=1):
     model: str
     cost_micro_usd: MicroUsd = Field(description="What was paid; for memoized usage what was saved.")
     memoized: bool
-    paid_key: str | None = None
+    keys: list[str] | None = Field(default=None, description="Keys of the results that the call gave.")
     token: str | None = Field(default=None, description="Names the paid call; absent where memoized.")
 
     def part(self) -> str:

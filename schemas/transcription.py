@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from schemas.event import Command, Count, CreatorId, Fact, Seconds, Sha256, VideoId, Wire
+from schemas.event import Command, Count, CreatorId, Fact, MicroUsd, Seconds, Sha256, VideoId, Wire
 
 
 class TranscribeRequested(Command, name="transcribe.requested", version=1):
@@ -70,6 +70,7 @@ class SegmentTranscribed(Fact, name="segment.transcribed", version=1):
     end_seconds: Seconds
     paid_key: str
     result: str = Field(description="The provider's result as JSON.")
+    cost_micro_usd: MicroUsd = Field(description="What it cost when it was bought.")
 
     def part(self) -> str:
         return str(self.index)

@@ -1,4 +1,4 @@
-"""Kafka: the producer of this process, topics made from the table in code, reads of single records."""
+"""Kafka: where it is, the producer of this process, and the topics made from the table in code."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import structlog
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicCollection, TopicPartition
+from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError, KafkaException, Message, Producer, TopicCollection
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]  # it is there
 
 from schemas.event import Coordinates
@@ -233,6 +233,11 @@ class Topics:
             raise TopicsMissing(f"topics are missing: {', '.join(sorted(missing))}; run `chronos topics --create`")
         return found
 
+    def committed(self, group: str) -> dict[tuple[str, int], int]:
+        """The committed offset of each partition that a group has read from. Blocks."""
+        (future,) = self._admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)]).values()
+        return {(p.topic, p.partition): p.offset for p in future.result(10).topic_partitions or [] if p.offset >= 0}
+
 
 def _config(topic: Topic, replicas: int) -> dict[str, str]:
     safe = {"min.insync.replicas": "2", "unclean.leader.election.enable": "false"} if replicas >= 3 else {}
@@ -241,29 +246,3 @@ def _config(topic: Topic, replicas: int) -> dict[str, str]:
 
 def _is(error: BaseException, code: int) -> bool:
     return isinstance(error, KafkaException) and error.args[0].code() == code
-
-
-class LogReader:
-    """Reads records at given places, outside any group."""
-
-    def __init__(self, cluster: Cluster) -> None:
-        self._cluster = cluster
-
-    def at(self, place: Coordinates, timeout: float = 10.0) -> Record | None:
-        """The record that stands exactly there; None if there is none. Blocks."""
-        consumer = Consumer(
-            self._cluster.settings({
-                "group.id": "chronos.reader",
-                "enable.auto.commit": False,
-                "auto.offset.reset": "error",
-                "fetch.message.max.bytes": 8 * 1024 * 1024,
-            })
-        )  # fmt: skip
-        try:
-            consumer.assign([TopicPartition(place.topic, place.partition, place.offset)])
-            message = consumer.poll(timeout)
-        finally:
-            consumer.close()
-        if message is None or message.error() or message.offset() != place.offset:
-            return None
-        return to_record(message)

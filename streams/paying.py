@@ -82,7 +82,7 @@ class Purse:
                 have |= await self._fly(call, missing, stop)
         for key in wanted:
             self.used.results[key] = (call.usage, call.model, have[key])
-        return [Kept(key, have[key].result) for key in keys]
+        return [Kept(key, *have[key]) for key in keys]
 
     async def _fly(self, call: PaidCall[A], missing: dict[str, A], stop: asyncio.Event) -> dict[str, Result]:
         """One call in the air. It lands in the journal even when the run that made it is cancelled."""

@@ -28,10 +28,12 @@ class Answer:
 
 @dataclass(frozen=True)
 class Kept:
-    """A paid result out of the journal, under the hash of what produced it."""
+    """A paid result out of the journal, under the hash of what produced it, with its share of usage and cost."""
 
     key: str
     result: bytes
+    quantity: float
+    cost_micro_usd: int
 
 
 class PaidCall(Protocol[A_contra]):

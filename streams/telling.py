@@ -138,7 +138,7 @@ def bought(function: str, video_id: str, creator_id: str | None, spend: Spend) -
         model=spend.model,
         cost_micro_usd=spend.cost_micro_usd,
         memoized=False,
-        paid_key=spend.keys[0] if len(spend.keys) == 1 else None,
+        keys=list(spend.keys),
         token=spend.token,
     )
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 import structlog
 
+from schemas.catalogue import CATALOGUE
+from schemas.event import Event
 from schemas.topics import TOPICS
 from streams.attempt import Workplace
 from streams.codec import Codec
@@ -16,6 +18,7 @@ from streams.journal import Journal, prepare
 from streams.kafka import Cluster, Outbox, Topics
 from streams.paying import Till
 from streams.postgres import AWAY, Pool
+from streams.reading import LogScan
 from streams.runner import Runner
 from streams.stage import Function
 from streams.sweep import sweep
@@ -23,6 +26,10 @@ from streams.sweep import sweep
 log = structlog.get_logger()
 
 CRASH_PAUSE = 1.0  # seconds before a consumer that crashed is made anew
+
+
+class JournalLost(Exception):
+    """The journal is empty while the log holds facts: all would be paid for again."""
 
 
 class JournalReplaced(Exception):
@@ -69,6 +76,7 @@ class Worker:
         ids = await asyncio.to_thread(Topics(self._cluster).ids, TOPICS)
         await prepare(self._pool)
         self._identity = await self._journal.identity()
+        await self._refuse_an_empty_journal()
         outbox = Outbox(self._cluster)
         codec = Codec({name: topic_id for name, (topic_id, _) in ids.items()})
         try:
@@ -111,6 +119,17 @@ class Worker:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await asyncio.gather(*(app.stop() for app in apps), return_exceptions=True)
+
+    async def _refuse_an_empty_journal(self) -> None:
+        if not await self._journal.is_empty():
+            return
+        paid = [name for name, event in CATALOGUE.items() if event.paid_keys is not Event.paid_keys]
+        ends = await asyncio.to_thread(LogScan(self._cluster).ends, {name: TOPICS[name].partitions for name in paid})
+        if any(high > low for low, high in ends.values()):
+            raise JournalLost(
+                "the journal is empty while the log holds paid results, which would be bought again: "
+                "run `chronos journal rebuild` first"
+            )
 
     def _workplace(self, staff: Staff, outbox: Outbox, codec: Codec) -> Workplace:
         fingerprint = staff.function.fingerprint(staff.settings)

