@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from importlib.resources import files
 
@@ -205,6 +205,25 @@ async def run_projection(settings: Settings, stop: asyncio.Event, ready: Callabl
             await projector.run(stop, ready)
         finally:
             indexing.cancel()
+
+
+async def run(
+    settings: Settings,
+    functions: Sequence[Function],
+    projection: bool,
+    stop: asyncio.Event,
+    ready: Callable[[], None] = lambda: None,
+) -> None:
+    """Runs functions, the projection, or both in this process. The first that fails stops the other."""
+    parts = []
+    if functions:
+        parts.append(run_worker(settings, functions, stop, (lambda: None) if projection else ready))
+    if projection:
+        parts.append(run_projection(settings, stop, ready))
+    tasks = [asyncio.create_task(part) for part in parts]
+    await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    stop.set()
+    await asyncio.gather(*tasks)
 
 
 async def _index_now_and_then(partitions: vectors.Partitions, pool: Pool) -> None:

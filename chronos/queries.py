@@ -13,31 +13,40 @@ SQL = load_queries("projections.sql", "questions.sql")
 MOST = 1_000  # videos in a list
 
 
-class UnknownVideo(Exception):
-    """No such video, or none of that creator."""
+ENDINGS = ("completed", "failed")
 
 
-class Ambiguous(Exception):
-    """Several creators have a video of this id."""
+class NoSuchVideo(Exception):
+    """No such video, none of that creator, or several of several creators."""
 
 
-async def statuses(pool: Pool, video_id: str | None, creator_id: str | None, most: int = MOST) -> list[dict[str, Any]]:
+async def videos(
+    pool: Pool, *, video_id: str | None = None, creator_id: str | None = None, most: int = MOST
+) -> list[dict[str, Any]]:
     """Videos, the newest request first, in the form that `status --json` keeps."""
     return [_status(row) for row in await pool.fetch(SQL["status"], video_id, creator_id, most)]
+
+
+async def run_status(pool: Pool, creator_id: str, video_id: str, run_id: str) -> tuple[str, dict[str, Any] | None]:
+    """How far one run is, and why it failed if it did. Pending while the tables do not know it yet."""
+    row = await pool.fetchrow(SQL["run_status"], creator_id, video_id, run_id)
+    if row is None:
+        return "pending", None
+    return row["status"], json.loads(row["error"]) if row["error"] else None
 
 
 async def status(pool: Pool, video_id: str, creator_id: str | None) -> dict[str, Any]:
     """One video's status.
 
     Raises:
-        UnknownVideo, Ambiguous.
+        NoSuchVideo.
     """
-    found = await statuses(pool, video_id, creator_id)
+    found = await videos(pool, video_id=video_id, creator_id=creator_id)
     if not found:
-        raise UnknownVideo(f"no video {video_id!r} is known; `chronos status` lists them")
+        raise NoSuchVideo(f"no video {video_id!r} is known; `chronos status` lists them")
     if len(found) > 1:
         creators = ", ".join(sorted(one["creatorId"] for one in found))
-        raise Ambiguous(f"several creators have a video {video_id!r}: name one with --creator ({creators})")
+        raise NoSuchVideo(f"several creators have a video {video_id!r}: name one with --creator ({creators})")
     return found[0]
 
 
@@ -45,12 +54,12 @@ async def transcript(pool: Pool, video_id: str, creator_id: str | None) -> dict[
     """A video's newest transcript, in the form that `transcript --json` keeps.
 
     Raises:
-        UnknownVideo, Ambiguous.
+        NoSuchVideo.
     """
     video = await status(pool, video_id, creator_id)
     row = await pool.fetchrow(SQL["transcript"], video_id, video["creatorId"])
     if row is None:
-        raise UnknownVideo(f"video {video_id!r} has no transcript yet: it is {video['status']}")
+        raise NoSuchVideo(f"video {video_id!r} has no transcript yet: it is {video['status']}")
     segments = [{key: segment[key] for key in ("start", "end", "text")} for segment in json.loads(row["segments"])]
     return {"videoId": video_id, "language": row["language"], "text": row["body"], "segments": segments}
 

@@ -146,7 +146,7 @@ class Hands:
         video, creator = sent.event.subject(), sent.event.owner()
 
         async def ended() -> dict[str, Any] | None:
-            found = await queries.statuses(self.pool, video, creator)
+            found = await queries.videos(self.pool, video_id=video, creator_id=creator)
             over = found and found[0]["runId"] == sent.run_id and found[0]["status"] in ("completed", "failed")
             return found[0] if over else None
 

@@ -187,9 +187,6 @@ def videos_table(rows: list[dict[str, Any]]) -> Table:
     return table
 
 
-
-
-
 def _plain(text: str) -> str:
     """Text of others, whose brackets are no markup."""
     from rich.markup import escape

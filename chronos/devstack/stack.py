@@ -62,6 +62,7 @@ class DevStack:
         self.postgres = PostgresServer(self.home, database_port, tell=tell, born=self._remember)
         self._tell = tell
         self._children: list[Child] = []
+        self._commands: dict[str, Beside] = {}
         self._claim: Claim | None = None
         self._signals = EndingSignals()
         self._since = datetime.now(UTC)
@@ -119,6 +120,16 @@ class DevStack:
                 return child.failure(f"ended by itself with {describe_exit(child.exit_code)}")
         return None
 
+    def revive(self) -> list[str]:
+        """Starts again the commands that have ended by themselves, and gives their names. Announce again after it."""
+        ended = [
+            name for name, child in zip(self._commands, self._children, strict=True) if child.exit_code is not None
+        ]
+        for name in ended:
+            number = list(self._commands).index(name)
+            self._children[number] = Child(self._command(self._commands[name]), born=self._remember)
+        return ended
+
     def wait(self) -> str:
         """Waits until a process dies, and gives the report. The end that people ask for is a KeyboardInterrupt."""
         while (report := self.died()) is None:
@@ -155,13 +166,17 @@ class DevStack:
             raise
 
     def _starting(self, command: Beside) -> Steps:
-        ours = {"KAFKA_BOOTSTRAP_SERVERS": self.bootstrap, "DATABASE_URL": self.database_url}
         self._tell(command.name, "starting", None)
-        log = self.home / "logs" / f"{command.name}.log"
-        child = Child(Command(command.name, command.argv, log, env={**ours, **command.env}), born=self._remember)
+        child = Child(self._command(command), born=self._remember)
         self._children.append(child)
+        self._commands[command.name] = command
         yield from child.ready(command.ready, command.seconds)
         self._tell(command.name, "ready", 1.0)
+
+    def _command(self, command: Beside) -> Command:
+        ours = {"KAFKA_BOOTSTRAP_SERVERS": self.bootstrap, "DATABASE_URL": self.database_url}
+        log = self.home / "logs" / f"{command.name}.log"
+        return Command(command.name, command.argv, log, env={**ours, **command.env})
 
     def _remember(self, pid: int) -> None:
         if self._claim is not None:
@@ -175,3 +190,4 @@ class DevStack:
             if not child.wait(max(0.0, deadline - time.monotonic())):
                 child.kill()
         self._children.clear()
+        self._commands.clear()

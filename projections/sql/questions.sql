@@ -40,3 +40,7 @@ FROM transcripts
 WHERE video_id = $1 AND ($2::text IS NULL OR creator_id = $2)
 ORDER BY made_version DESC
 LIMIT 1
+
+-- name: run_status
+SELECT status, error FROM runs
+WHERE (creator_id, video_id, run_id) = ($1, $2, $3::uuid) AND status IS NOT NULL

@@ -79,7 +79,9 @@ async def test_json_from_kafkas_own_producer_is_accepted(hands: Hands, stack: St
     assert said.returncode == 0, said.stderr
 
     async def completed() -> bool:
-        return any(v["status"] == "completed" for v in await queries.statuses(hands.pool, "by-hand", "eve"))
+        return any(
+            v["status"] == "completed" for v in await queries.videos(hands.pool, video_id="by-hand", creator_id="eve")
+        )
 
     await until("the video of the console producer", completed)
 
@@ -108,10 +110,8 @@ async def test_videos_are_embedded_again_from_their_transcripts_for_nothing(hand
     stack.provider.say(None)
     path = await hands.upload(lecture(tmp_path, 8), "zoe")
     await hands.ending(await hands.ask("old", "zoe", path))
-    before, paid = (
-        await hands.pool.fetchval("SELECT chunk_set_id FROM served WHERE video_id = 'old'"),
-        len(stack.provider.bill()),
-    )
+    served = "SELECT chunk_set_id FROM served WHERE video_id = 'old'"
+    before, paid = await hands.pool.fetchval(served), len(stack.provider.bill())
     await hands.send.send(EmbeddingsBatchReprocess(batch_id="spring", video_ids=["old"], reason="test"))
 
     async def moved() -> bool:

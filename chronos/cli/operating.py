@@ -1,0 +1,110 @@
+"""Commands of operators: `verify`, `journal rebuild`, `doctor` and `version`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from typing import Any
+
+import typer
+
+from chronos.cli.state import Json, State, err, out, print_json
+
+PANEL = "Operating"
+
+
+def register(app: typer.Typer) -> None:
+    app.command(rich_help_panel=PANEL)(verify)
+    app.command(rich_help_panel=PANEL)(doctor)
+    app.command(rich_help_panel=PANEL)(version)
+    journal = typer.Typer(help="The journal: what was paid for, and which runs are over.", no_args_is_help=True)
+    journal.command("rebuild")(journal_rebuild)
+    app.add_typer(journal, name="journal", rich_help_panel=PANEL)
+
+
+@contextmanager
+def bar() -> Iterator[Callable[[str, float], None]]:
+    """A progress bar on stderr, as a function of what is done and the share of it."""
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
+
+    columns = (TextColumn("{task.description:>8}"), BarColumn(), TaskProgressColumn())
+    with Progress(*columns, console=err(), transient=True) as progress:
+        task = progress.add_task("", total=1.0)
+        yield lambda what, share: progress.update(task, description=what, completed=share)
+
+
+def verify(ctx: typer.Context, as_json: Json = False) -> None:
+    """Fold the log anew, and compare every row with the tables. Exit code 1 where something differs."""
+    from chronos.verifying import verify as run
+
+    state: State = ctx.obj
+    with bar() as progress:
+        report = asyncio.run(run(state.settings(), progress))
+    if as_json:
+        print_json({"ok": report.ok, **asdict(report)})
+    else:
+        for line in report.differences:
+            out().print(f"[red]✗[/] {line}", markup=True)
+        for video in report.without_ending:
+            out().print(f"[red]✗[/] run {video['runId']} of video {video['videoId']} has no ending ({video['status']})")
+        mark = "[green]✓[/]" if report.ok else "[red]✗[/]"
+        out().print(f"{mark} {report.facts} facts, {report.rows} rows, {len(report.differences)} differences, "
+                    f"{len(report.without_ending)} requests without an ending")  # fmt: skip
+    if not report.ok:
+        raise typer.Exit(1)
+
+
+def journal_rebuild(ctx: typer.Context, as_json: Json = False) -> None:
+    """Read the journal back from the facts: paid results, spends, choices and endings. Stop the workers first."""
+    from chronos.journal_rebuild import rebuild
+
+    state: State = ctx.obj
+    with bar() as progress:
+        found = asyncio.run(rebuild(state.settings(), progress))
+    if as_json:
+        print_json(found)
+    else:
+        out().print(", ".join(f"{count} {name}" for name, count in found.items()) or "the log holds no facts")
+
+
+def doctor(ctx: typer.Context, as_json: Json = False) -> None:
+    """Look at every part: a tick each, or what is wrong and what to do. Exit code 1 where something is."""
+    from chronos.doctor import examine
+
+    state: State = ctx.obj
+    found = asyncio.run(examine(state.settings()))
+    if as_json:
+        print_json([asdict(check) for check in found])
+    else:
+        for check in found:
+            _show(check)
+    if not all(check.ok for check in found):
+        raise typer.Exit(1)
+
+
+def _show(check: Any) -> None:
+    from rich.text import Text
+
+    mark = ("✓", "green") if check.ok else ("✗", "red")
+    out().print(Text.assemble(mark, f" {check.name:<12} {check.found}"))
+    if check.remedy:
+        out().print(Text.assemble("  → ", (check.remedy, "bold")))
+
+
+def version() -> None:
+    """Print the version."""
+    from importlib.metadata import version as installed
+
+    out().print(installed("chronos") if _is_installed() else "development tree")
+
+
+def _is_installed() -> bool:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        version("chronos")
+    except PackageNotFoundError:
+        return False
+    return True
