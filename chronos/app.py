@@ -61,6 +61,23 @@ def embedder(settings: Settings) -> OpenAiEmbedder:
     )  # fmt: skip
 
 
+def store(settings: Settings) -> FileStorage:
+    """The store of the settings. The one inside the home is made; one that was named and is not there is away."""
+    if settings.storage_url is None:
+        (settings.home / "store").mkdir(parents=True, exist_ok=True)
+    return FileStorage.from_url(settings.storage())
+
+
+@asynccontextmanager
+async def asking(settings: Settings) -> AsyncIterator[OpenAiEmbedder]:
+    """An embedder for questions, closed at the end."""
+    made = embedder(settings)
+    try:
+        yield made
+    finally:
+        await made.close()
+
+
 async def topic_ids(settings: Settings) -> dict[str, tuple[str, int]]:
     """UUID and partitions of every topic.
 
@@ -130,7 +147,7 @@ def staff(settings: Settings, functions: Iterable[Function], read_codec: Codec, 
     cutting = Cutting()
     adapters: dict[str, object] = {
         "scratch": DirectoryScratch(settings.home.resolve() / "scratch"),
-        "storage": FileStorage.from_url(settings.storage()),
+        "storage": store(settings),
         "media": PyAvMedia(Limits(), cutting),
         "speech": speech(settings),
         "embedder": embedder(settings),

@@ -83,7 +83,8 @@ class Broker:
 
     def ends(self, partitions: dict[str, int]) -> Ends:
         """The offset after the last record of each partition."""
-        places = {TopicPartition(t, p): OffsetSpec.latest() for t, count in partitions.items() for p in range(count)}
+        latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
+        places = {TopicPartition(t, p): latest for t, count in partitions.items() for p in range(count)}
         try:
             futures = self._admin.list_offsets(places, request_timeout=SECONDS) if places else {}
             return {(at.topic, at.partition): future.result(SECONDS).offset for at, future in futures.items()}

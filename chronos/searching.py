@@ -45,8 +45,7 @@ async def search(settings: Settings, words: str, creator_id: str | None, limit: 
     Raises:
         EmbeddingUnavailable, EmbeddingBusy, EmbeddingRefused: the provider did not embed the question.
     """
-    embedder = app.embedder(settings)
-    async with app.projection_pool(settings, most=2) as pool:
+    async with app.asking(settings) as embedder, app.projection_pool(settings, most=2) as pool:
         question, by_words = await asyncio.gather(
             embedder.embed_query(words), pool.fetch(SQL["by_words"], words, creator_id, DEPTH)
         )

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 from chronos import app, queries
-from chronos.adapters.file_storage import FileStorage
 from chronos.config import Settings
 from chronos.devstack.kafka import KafkaBroker
 from chronos.devstack.postgres import PostgresServer
@@ -74,9 +73,9 @@ class Stack:
             "CHRONOS_SESSION_TIMEOUT": "6",
             "CHRONOS_LEASE": "4",
         }
-        log = (self.home / f"{name}.log").open("ab")
         command = [sys.executable, "-m", "chronos", "worker", *argv]
-        self.processes[name] = subprocess.Popen(command, env=env, stdout=log, stderr=subprocess.STDOUT)
+        with (self.home / f"{name}.log").open("ab") as log:
+            self.processes[name] = subprocess.Popen(command, env=env, stdout=log, stderr=subprocess.STDOUT)
 
     def start_functions(self, name: str = "functions") -> None:
         self.start(name, *(word for function in FUNCTIONS for word in ("--function", function.name)))
@@ -114,7 +113,7 @@ class Hands:
     send: Sender
 
     async def upload(self, file: Path, creator: str) -> str:
-        return await FileStorage.from_url(self.settings.storage()).put(file, creator)
+        return await app.store(self.settings).put(file, creator)
 
     async def ask(self, video: str, creator: str, path: str, **more: Any) -> Sent:
         return await self.send.send(TranscribeRequested(video_id=video, creator_id=creator, storage_path=path, **more))

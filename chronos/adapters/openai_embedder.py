@@ -62,6 +62,10 @@ class OpenAiEmbedder:
         """See agents.ports.Embedder."""
         return f"{self.model}/{self._dimensions}"
 
+    async def close(self) -> None:
+        """Closes the connections to the provider."""
+        await self._client.close()
+
     def key(self, text: str) -> str:
         """See streams.stage.PaidCall."""
         asked = ["embedding", PROVIDER, self.model, self._dimensions, self._manner.passage + text]

@@ -62,6 +62,10 @@ class OpenAiSpeech:
         self._sound = sound
         self._ability = next(ability for pattern, ability in ABILITIES if re.search(pattern, model))
 
+    async def close(self) -> None:
+        """Closes the connections to the provider."""
+        await self._client.close()
+
     def key(self, segment: Segment) -> str:
         """See streams.stage.PaidCall. By the place in the source, not by the bytes that an encoder made of it."""
         place = [segment.source_sha256, round(segment.start * 1000), round(segment.end * 1000)]

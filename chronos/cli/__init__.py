@@ -1,1 +1,1 @@
-"""The command line: one module a group of commands. Heavy things are imported inside the commands, so that help is quick."""
+"""The command line: one module a group of commands. Heavy imports stand inside the commands, so that help is quick."""

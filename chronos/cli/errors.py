@@ -1,4 +1,4 @@
-"""Every error that a person can meet, as one line with its remedy. What is not known here is a bug, and keeps its trace."""
+"""Every error that a person can meet, as one line with its remedy. What is unknown here is a bug with its trace."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from chronos.cli.state import State
 
 HELP = """Videos in, searchable words out: transcription on a log, with nothing lost and nothing bought twice."""
 
-EPILOG = """First steps:  [bold]chronos demo[/]  shows the whole job.  [bold]chronos dev[/]  starts everything here; then
+EPILOG = """First steps:  [bold]chronos demo[/]  shows the whole job.  [bold]chronos dev[/]  starts everything; then
 [bold]chronos transcribe lecture.mp4 --creator ada --wait[/]  and  [bold]chronos search "how tides work"[/]."""
 
 ANYWHERE = {"--home": True, "--debug": False}

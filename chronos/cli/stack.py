@@ -28,9 +28,7 @@ def register(app: typer.Typer) -> None:
 def dev(
     ctx: typer.Context,
     detach: Annotated[bool, typer.Option("--detach", "-d", help="In the background; `chronos stop` ends it.")] = False,
-    reset: Annotated[
-        bool, typer.Option("--reset", help="Throw away the log, the tables and the journal first.")
-    ] = False,
+    reset: Annotated[bool, typer.Option("--reset", help="Throw away log, tables and journal first.")] = False,
     kafka_port: Annotated[int | None, typer.Option(help="A free one, if absent.")] = None,
     database_port: Annotated[int | None, typer.Option(help="A free one, if absent.")] = None,
 ) -> None:
@@ -97,9 +95,7 @@ def stop(
 
 def logs(
     ctx: typer.Context,
-    name: Annotated[
-        str | None, typer.Argument(help="functions, projection, ai, kafka, postgres …; all, if absent.")
-    ] = None,
+    name: Annotated[str | None, typer.Argument(help="functions, projection, kafka …; all, if absent.")] = None,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until Ctrl-C.")] = False,
     lines: Annotated[int, typer.Option("--lines", "-n", min=0, help="How many of the last lines.")] = 20,
 ) -> None:
@@ -151,9 +147,7 @@ def demo(ctx: typer.Context) -> None:
 def worker(
     ctx: typer.Context,
     function: Annotated[list[str] | None, typer.Option(help="Only this function; may be given several times.")] = None,
-    projection: Annotated[
-        bool, typer.Option("--projection", help="The projection (alone, without --function).")
-    ] = False,
+    projection: Annotated[bool, typer.Option("--projection", help="The projection.")] = False,
     ready_file: Annotated[Path | None, typer.Option(help="Is written when it works.")] = None,
 ) -> None:
     """Run functions and the projection in this process: all of them, or those that are named."""

@@ -8,12 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from chronos import queries
-from chronos.adapters.file_storage import FileStorage
-from chronos.app import cluster, projection_pool, topic_ids
+from chronos.app import cluster, projection_pool, store, topic_ids
 from chronos.cli.state import err
 from chronos.config import Settings
 from chronos.sending import Sent, sender
@@ -49,7 +47,7 @@ async def request(settings: Settings, wish: Wish, *, wait: bool) -> dict[str, An
 
 async def upload(settings: Settings, wish: Wish) -> str:
     """Puts the file into the store, with a bar, and gives its key."""
-    storage = FileStorage.from_url(settings.storage())
+    storage = store(settings)
     columns = (TextColumn("uploading {task.description}"), BarColumn(), DownloadColumn())
     with Progress(*columns, console=err(), transient=True) as bar:
         task = bar.add_task(wish.file.name, total=wish.file.stat().st_size)
@@ -75,10 +73,10 @@ def derived_id(creator_id: str, file: Path) -> str:
     return hashlib.sha256(f"{creator_id}\0{content}".encode()).hexdigest()[:20]
 
 
-async def follow(pool: Pool, creator_id: str, video_id: str, run_id: str, console: Console | None = None) -> Any:
+async def follow(pool: Pool, creator_id: str, video_id: str, run_id: str) -> dict[str, Any]:
     """Waits for a run's ending, showing how far it is. Gives what `chronos status` gives, of this run."""
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
-    with Progress(*columns, console=console or err(), transient=True) as line:
+    with Progress(*columns, console=err(), transient=True) as line:
         task = line.add_task(f"{video_id}: pending", total=None)
         while True:
             status, error = await queries.run_status(pool, creator_id, video_id, run_id)

@@ -1,4 +1,4 @@
-"""The stack with Chronos in it: Kafka, Postgres, AI where there is no key, the topics, the functions, the projection."""
+"""The stack with Chronos in it: Kafka, Postgres, AI where there is no key, topics, functions and projection."""
 
 from __future__ import annotations
 

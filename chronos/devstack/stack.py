@@ -122,9 +122,8 @@ class DevStack:
 
     def revive(self) -> list[str]:
         """Starts again the commands that have ended by themselves, and gives their names. Announce again after it."""
-        ended = [
-            name for name, child in zip(self._commands, self._children, strict=True) if child.exit_code is not None
-        ]
+        pairs = zip(self._commands, self._children, strict=True)
+        ended = [name for name, child in pairs if child.exit_code is not None]
         for name in ended:
             number = list(self._commands).index(name)
             self._children[number] = Child(self._command(self._commands[name]), born=self._remember)

@@ -44,3 +44,8 @@ LIMIT 1
 -- name: run_status
 SELECT status, error FROM runs
 WHERE (creator_id, video_id, run_id) = ($1, $2, $3::uuid) AND status IS NOT NULL
+
+-- name: calls
+-- How many paid calls some runs made, and how much of what they used was remembered.
+SELECT count(*) FILTER (WHERE NOT memoized) AS paid, count(*) FILTER (WHERE memoized) AS remembered
+FROM usage WHERE run_id = ANY($1::uuid[])

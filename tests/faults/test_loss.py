@@ -28,20 +28,21 @@ async def test_a_kill_in_the_middle_of_2000_events_loses_none(kafka: str, databa
         await until("the slow ones are in progress", lambda: finished(done, EVENTS - EVENTS // SLOW_EVERY))
         worker.kill()
         worker.wait()
-        before = len(done.read_text().split())
+        before = len(executions(done))
         worker = start(kafka, database_url, done)
         began = time.monotonic()
         await until("all events", lambda: finished(done, EVENTS), 90)
         print(f"{before} before the kill, all {EVENTS} done {time.monotonic() - began:.1f} s after the restart, "
-              f"{len(done.read_text().split())} executions")  # fmt: skip
+              f"{len(executions(done))} executions")  # fmt: skip
         worker.terminate()
         assert worker.wait(30) == 0
     finally:
         worker.kill()
         worker.wait()
-    executions = done.read_text().split()
-    assert len(set(executions)) == EVENTS
-    assert len(executions) - EVENTS <= 200  # what was in progress at the kill; done runs above it are not run again
+    assert len(set(executions(done))) == EVENTS
+    assert (
+        len(executions(done)) - EVENTS <= 200
+    )  # what was in progress at the kill; done runs above it are not run again
 
 
 async def produce(bootstrap: str) -> None:
@@ -61,4 +62,8 @@ def start(bootstrap: str, database: str, done: Path) -> subprocess.Popen[bytes]:
 
 
 async def finished(done: Path, count: int) -> bool:
-    return len(set(done.read_text().split())) >= count
+    return len(set(executions(done))) >= count
+
+
+def executions(done: Path) -> list[str]:
+    return done.read_text().split()

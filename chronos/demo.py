@@ -1,0 +1,158 @@
+"""`chronos demo`: the main job as a show. Three lectures are made, transcribed and searched to the second."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.live import Live
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from chronos import app, queries
+from chronos.cli.state import Failed, err, out
+from chronos.cli.uploading import Wish, event_of
+from chronos.cli.videos import show_hits, videos_table
+from chronos.config import Settings
+from chronos.devstack.chronos_stack import ChronosStack
+from chronos.devstack.home import read_dev_json
+from chronos.devstack.lectures import Lecture
+from chronos.lecturing import Making
+from chronos.searching import Hit, search
+from chronos.sending import Sent, sender
+from chronos.stages import STAGES, Stage, stages
+from streams.postgres import Pool
+
+NEAR = 2.0  # seconds between a hit and the moment at which its words begin
+PATIENCE = 150.0  # seconds for three lectures; with local models on two cores they take about 20
+
+
+@dataclass
+class Shown:
+    """What the demo has seen."""
+
+    rows: list[dict[str, Any]]
+    stages: list[Stage]
+    paid: int
+    remembered: int
+
+
+def run(home: Path) -> None:
+    """Raises Failed where a video failed, or a search did not find its second."""
+    began = time.monotonic()
+    making = Making(home)
+    try:
+        with _stack(home):
+            lectures = _made(making)
+            asyncio.run(_show(Settings.load(home=home), lectures, began))
+    finally:
+        making.stop()
+
+
+@contextmanager
+def _stack(home: Path) -> Iterator[None]:
+    """The stack that runs here already, or one that is stopped at the end."""
+    if read_dev_json(home):
+        err().print(f"using the stack that runs in {home}")
+        yield
+        return
+    err().print("starting Kafka, Postgres, the local AI, five functions and the projection …")
+    with ChronosStack(home, tell=_tell) as stack:
+        if stack.local_ai:
+            err().print("[yellow]local models are in use[/], for want of OPENAI_API_KEY: nothing is paid for")
+        yield
+
+
+def _tell(part: str, doing: str, done: float | None) -> None:
+    if done == 1.0:
+        err().print(f"  [green]✓[/] {part} {doing}")
+
+
+def _made(making: Making) -> list[Lecture]:
+    columns = (TextColumn("making the lectures: {task.description}"), BarColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=err(), transient=True) as bar:
+        task = bar.add_task("", total=1.0)
+        while not making.over():
+            title, done = making.progress()
+            bar.update(task, description=title, completed=done)
+            time.sleep(0.1)
+    return making.lectures()
+
+
+async def _show(settings: Settings, lectures: Sequence[Lecture], began: float) -> None:
+    ids = await app.topic_ids(settings)
+    async with (
+        app.projection_pool(settings, most=2) as pool,
+        sender(app.cluster(settings), ids, "demo") as sending,
+    ):
+        sent = [await sending.send(await _event(settings, lecture)) for lecture in lectures]
+        rows = await _follow(pool, sent)
+        first = await search(settings, lectures[0].question, None, 1)
+        to_first = time.monotonic() - began
+        calls = await pool.fetchrow(queries.SQL["calls"], [one.run_id for one in sent])
+    assert calls is not None
+    _tables(Shown(rows, await stages(settings, [one.run_id for one in sent]), calls["paid"], calls["remembered"]))
+    wrong = [line for lecture in lectures if (line := await _searched(settings, lecture))]
+    out().print(f"first search result after {to_first:.1f} s, all done after {time.monotonic() - began:.1f} s")
+    failed = [row["videoId"] for row in rows if row["status"] != "completed"]
+    if failed or wrong or not first:
+        raise Failed("; ".join([*wrong, *(f"video {video} failed" for video in failed)]) or "nothing was found")
+
+
+async def _event(settings: Settings, lecture: Lecture) -> Any:
+    key = await app.store(settings).put(lecture.file, lecture.creator_id)
+    return event_of(Wish(lecture.file, lecture.creator_id, lecture.title, "en", lecture.video_id), key)
+
+
+async def _follow(pool: Pool, sent: Sequence[Sent]) -> list[dict[str, Any]]:
+    """All videos' states, live, until each of these runs has ended."""
+    deadline = time.monotonic() + PATIENCE
+    with Live(console=err(), transient=True, refresh_per_second=8) as live:
+        while True:
+            rows = [await _row(pool, one) for one in sent]
+            live.update(videos_table(rows))
+            if all(row["status"] in queries.ENDINGS for row in rows):
+                return rows
+            if time.monotonic() > deadline:
+                raise Failed(f"the videos did not end within {PATIENCE:.0f} s; see `chronos logs`")
+            await asyncio.sleep(0.1)
+
+
+async def _row(pool: Pool, sent: Sent) -> dict[str, Any]:
+    video, creator = sent.event.subject(), sent.event.owner() or ""
+    status, error = await queries.run_status(pool, creator, video, sent.run_id)
+    known = await queries.videos(pool, video_id=video, creator_id=creator)
+    empty = {"videoId": video, "creatorId": creator, "title": None, "durationSeconds": None, "costMicroUsd": 0}
+    return {**(known[0] if known else empty), "runId": sent.run_id, "status": status, "error": error}
+
+
+def _tables(shown: Shown) -> None:
+    out().print(videos_table(shown.rows))
+    speed = Table("stage", "seconds", "times real time", box=None, header_style="bold")
+    audio = {row["runId"]: row["durationSeconds"] or 0.0 for row in shown.rows}
+    for name, _, _ in STAGES:
+        mine = [stage for stage in shown.stages if stage.name == name]
+        seconds = sum(stage.seconds for stage in mine)
+        heard = sum(audio[stage.run_id] for stage in mine)
+        speed.add_row(name, f"{seconds:.1f}", f"{heard / seconds:.0f}" if seconds else "-")
+    out().print(speed)
+    out().print(f"{shown.paid} calls of the provider were made, {shown.remembered} results were remembered")
+
+
+async def _searched(settings: Settings, lecture: Lecture) -> str | None:
+    """Shows the answer to a lecture's question; gives what is wrong with it, if anything is."""
+    hits = await search(settings, lecture.question, None, 1)
+    out().print(f"\n[bold]search:[/] {lecture.question}")
+    show_hits(hits)
+    if not hits or not _is_right(hits[0], lecture):
+        return f"the search for {lecture.question!r} did not find {lecture.title!r} at {lecture.answer.start:.0f} s"
+    return None
+
+
+def _is_right(hit: Hit, lecture: Lecture) -> bool:
+    return hit.video_id == lecture.video_id and abs(hit.start_seconds - lecture.answer.start) <= NEAR

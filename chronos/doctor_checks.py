@@ -1,0 +1,229 @@
+"""The checks of `chronos doctor`. Each asks one part, within a few seconds, and names one remedy."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import shutil
+from importlib.metadata import distributions
+from importlib.util import find_spec
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import asyncpg
+import httpx
+
+from chronos.broker import Broker, differences
+from chronos.config import NotRunning, Settings
+from chronos.doctor import SECONDS, Asked, Finding
+from chronos.pipeline import EVENTS, FUNCTIONS, PROJECTION_GROUP, PROJECTION_SCHEMA
+from schemas.__main__ import check as schema_problems
+from schemas.catalogue import CATALOGUE
+from schemas.released import AVSC
+from schemas.topics import TOPICS
+from streams.kafka import BrokerAway, Cluster, Topics
+
+OURS = ("schemas", "streams", "agents", "projections", "chronos")
+GIB = 1 << 30
+LITTLE_DISK = 2 * GIB
+BEHIND = 10_000  # records; more is either a long backlog or a projection that does not move
+
+
+async def packages(_settings: Settings) -> Finding:
+    """Ours are really ours: other distributions also install a package named `agents`, for one."""
+    return await asyncio.to_thread(_packages)
+
+
+def _packages() -> Finding:
+    root = Path(__file__).resolve().parent.parent
+    for name in OURS:
+        spec = find_spec(name)
+        place = Path(spec.origin).resolve().parent if spec and spec.origin else None
+        if place != root / name:
+            found = f"`{name}` is imported from {place}, which belongs to another distribution"
+            return Finding(
+                "packages", False, found, "give Chronos a virtual environment of its own: make clean && make"
+            )
+    if find_spec("faust._cython.streams") is None:
+        found = "faust-streaming is here without its compiled part"
+        return Finding(
+            "packages", False, found, "install a wheel of it: pip install --only-binary :all: faust-streaming"
+        )
+    return Finding("packages", True, "ours are ours, and Faust is the compiled one")
+
+
+async def size(_settings: Settings) -> Finding:
+    """What the environment takes on the disk. Its download is about a third of that."""
+    disk = await asyncio.to_thread(_installed_bytes)
+    return Finding("environment", True, f"{disk / GIB:.1f} GB on disk, about {disk / 3 / GIB:.1f} GB to download")
+
+
+def _installed_bytes() -> int:
+    """As the distributions' own records have it: no walk over 30,000 files."""
+    return sum(file.size or 0 for one in distributions() for file in one.files or ())
+
+
+async def broker(settings: Settings) -> Finding:
+    try:
+        count = await asyncio.to_thread(Topics(Cluster(settings.kafka())).brokers, SECONDS - 1)
+    except NotRunning as error:
+        return Finding("broker", False, "none is named", str(error))
+    except BrokerAway as error:
+        return Finding("broker", False, str(error), "start it, or `chronos dev`, or check KAFKA_BOOTSTRAP_SERVERS")
+    return Finding("broker", True, f"{settings.kafka()} answers, {count} in all")
+
+
+async def topics(settings: Settings) -> Finding:
+    try:
+        there = await asyncio.to_thread(Broker(Cluster(settings.kafka())).topics)
+    except (NotRunning, BrokerAway) as error:
+        return Finding("topics", False, str(error), "the broker first")
+    missing = [name for name in TOPICS if name not in there]
+    if missing:
+        return Finding("topics", False, f"missing: {', '.join(missing)}", "chronos topics --create")
+    wrong = {name: found for name in TOPICS if (found := differences(TOPICS[name], there[name]))}
+    if wrong:
+        name, found = next(iter(wrong.items()))
+        remedy = "set it with kafka-configs; partitions cannot be taken away: see `chronos topics`"
+        return Finding(
+            "topics", False, f"{len(wrong)} are not as the code has them; {name}: {'; '.join(found)}", remedy
+        )
+    records = sum(topic.records for topic in there.values())
+    return Finding("topics", True, f"{len(TOPICS)} as the code has them, {records:,} records")
+
+
+async def schemas(_settings: Settings) -> Finding:
+    problems = schema_problems(AVSC, CATALOGUE)
+    if problems:
+        return Finding("schemas", False, problems[0], "python -m schemas check")
+    return Finding("schemas", True, f"{len(CATALOGUE)} events as in schemas/avsc")
+
+
+async def functions(settings: Settings) -> Finding:
+    """Each function is a group that the broker knows, with members."""
+    wanted = [(function.group(), [event.name for event in function.consumes]) for function in FUNCTIONS]
+    try:
+        groups = await asyncio.to_thread(Broker(Cluster(settings.kafka())).groups, wanted)
+    except (NotRunning, BrokerAway) as error:
+        return Finding("functions", False, str(error), "the broker first")
+    idle = [group.name for group in groups if not group.members]
+    if idle:
+        return Finding("functions", False, f"nobody works for {', '.join(idle)}", "start one: chronos worker")
+    lag = sum(group.lag for group in groups)
+    members = sum(group.members for group in groups)
+    return Finding("functions", True, f"{len(groups)} registered, {members} members, {lag:,} records behind")
+
+
+async def projection(settings: Settings) -> Finding:
+    try:
+        read = [event.name for event in EVENTS]
+        (group,) = await asyncio.to_thread(Broker(Cluster(settings.kafka())).groups, [(PROJECTION_GROUP, read)])
+    except (NotRunning, BrokerAway) as error:
+        return Finding("projection", False, str(error), "the broker first")
+    if not group.members:
+        return Finding("projection", False, "it does not run", "start it: chronos worker --projection")
+    remedy = "it may be catching up: look again, and at its log: chronos logs" if group.lag > BEHIND else ""
+    return Finding("projection", True, f"runs, {group.lag:,} records behind", remedy)
+
+
+async def database(settings: Settings) -> Finding:
+    try:
+        connection = await asyncpg.connect(settings.database(), timeout=SECONDS - 1)
+    except NotRunning as error:
+        return Finding("database", False, "none is named", str(error))
+    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        found = f"no database at {_place(settings.database())}: {error or type(error).__name__}"
+        return Finding("database", False, found, "start it, or `chronos dev`, or check DATABASE_URL")
+    try:
+        return await _tables(connection)
+    finally:
+        await connection.close(timeout=1)
+
+
+async def _tables(connection: asyncpg.Connection) -> Finding:
+    vector = await connection.fetchval("SELECT default_version FROM pg_available_extensions WHERE name = 'vector'")
+    if vector is None:
+        return Finding("database", False, "it has no pgvector", "install the extension `vector` on the server")
+    for schema in (PROJECTION_SCHEMA, "journal"):
+        if not await connection.fetchval("SELECT count(*) FROM pg_namespace WHERE nspname = $1", schema):
+            return Finding("database", False, f"no schema {schema}", "a worker makes it at its start: chronos worker")
+    version = await connection.fetchval("SHOW server_version")
+    return Finding("database", True, f"Postgres {version}, pgvector {vector}, tables and journal")
+
+
+def _place(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.hostname}:{parts.port or 5432}"
+
+
+async def storage(settings: Settings) -> Finding:
+    """A file can be written and read back."""
+    from chronos.adapters.file_storage import FileStorage
+
+    try:
+        root = FileStorage.from_url(settings.storage()).root
+        probe = root / f".doctor-{secrets.token_hex(4)}"
+        root.mkdir(parents=True, exist_ok=True)
+        probe.write_text("here")
+        probe.unlink()
+    except (OSError, ValueError) as error:
+        return Finding("storage", False, f"{settings.storage()}: {error}", "check CHRONOS_STORAGE_URL and permissions")
+    return Finding("storage", True, "can be written and read")
+
+
+async def provider(settings: Settings) -> Finding:
+    """The AI answers, takes the key, and has both models."""
+    if not (settings.openai_api_key or settings.openai_base_url):
+        remedy = "set OPENAI_API_KEY, or start the local AI with `chronos dev`"
+        return Finding("ai", False, "no provider is named", remedy)
+    base = (settings.openai_base_url or "https://api.openai.com/v1").rstrip("/")
+    where = urlsplit(base).netloc
+    try:
+        async with httpx.AsyncClient(timeout=SECONDS - 1) as client:
+            headers = {"Authorization": f"Bearer {settings.api_key()}"}
+            answer = await client.get(f"{base}/models", headers=headers)
+    except httpx.HTTPError as error:
+        remedy = "check OPENAI_BASE_URL and the network, or start the local AI with `chronos dev`"
+        return Finding("ai", False, f"{where} is out of reach ({type(error).__name__})", remedy)
+    if answer.status_code in (401, 403):
+        return Finding("ai", False, f"{where} refuses the key ({answer.status_code})", "check OPENAI_API_KEY")
+    if answer.status_code != httpx.codes.OK:
+        return Finding("ai", False, f"{where} answers {answer.status_code}", "check OPENAI_BASE_URL")
+    return _models(settings, where, answer)
+
+
+def _models(settings: Settings, where: str, answer: httpx.Response) -> Finding:
+    try:
+        models = {model["id"]: model for model in answer.json()["data"]}
+    except (ValueError, LookupError, TypeError):
+        return Finding("ai", False, f"{where} gives no list of models", "check OPENAI_BASE_URL")
+    wanted = (settings.speech(), settings.embedding())
+    missing = [model for model in wanted if model not in models]
+    if missing:
+        remedy = "set CHRONOS_SPEECH_MODEL and CHRONOS_EMBEDDING_MODEL to models that it has"
+        return Finding("ai", False, f"{where} has no {' and no '.join(missing)}", remedy)
+    ends = [f"{model} ends on {day}" for model in wanted if (day := models[model].get("shutdown_date"))]
+    local = ", the local AI" if settings.local_ai else ""
+    return Finding("ai", True, f"{where}{local}: {' and '.join(wanted)}", "; ".join(ends))
+
+
+async def disk(settings: Settings) -> Finding:
+    place = settings.home if settings.home.exists() else Path()
+    free = shutil.disk_usage(place).free
+    remedy = "free some: the log and the tables grow here" if free < LITTLE_DISK else ""
+    return Finding("disk", not remedy, f"{free / GIB:.1f} GB free", remedy)
+
+
+CHECKS = (
+    Asked("packages", packages),
+    Asked("environment", size),
+    Asked("disk", disk),
+    Asked("schemas", schemas),
+    Asked("broker", broker),
+    Asked("topics", topics, needs="broker"),
+    Asked("database", database),
+    Asked("storage", storage),
+    Asked("ai", provider),
+    Asked("functions", functions, needs="broker"),
+    Asked("projection", projection, needs="broker"),
+)
