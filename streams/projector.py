@@ -13,6 +13,7 @@ from streams.codec import Codec, Received, Undecodable
 from streams.kafka import Cluster, to_record
 from streams.postgres import Connection, Pool, load_queries, patiently
 from streams.projection import Projection, Rows, Table, fold, puts_of
+from streams.reading import watermarks
 from streams.record import Record
 from streams.writing import write
 
@@ -244,7 +245,7 @@ class Projector:
             self._expected[place] = checkpoint = checkpoints.get(place)
             group = committed.get(place, OFFSET_INVALID)
             start = min(group, checkpoint or 0) if group >= 0 else checkpoint or 0
-            low, _ = consumer.get_watermark_offsets(partition, timeout=10)
+            low, _ = watermarks(consumer, partition)
             if start < low:
                 raise LogTruncated(
                     f"{place[0]}/{place[1]} begins at {low}, and the tables need {start}: "

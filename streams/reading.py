@@ -5,13 +5,30 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping
 
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from schemas.event import Coordinates
 from streams.kafka import BrokerAway, Cluster, to_record
 from streams.record import Record
 
 Place = tuple[str, int]  # topic, partition
+
+
+def watermarks(consumer: Consumer, place: TopicPartition, patience: float = 15.0) -> tuple[int, int]:
+    """First and next offset of a partition. A topic that was just made, or has just moved, is waited for.
+
+    Raises:
+        BrokerAway: no answer within `patience` seconds.
+    """
+    deadline = time.monotonic() + patience
+    while True:
+        try:
+            low, high = consumer.get_watermark_offsets(place, timeout=5)
+            return low, high
+        except KafkaException as error:
+            if time.monotonic() > deadline:
+                raise BrokerAway(f"{place.topic}/{place.partition}: {error.args[0].str()}") from error
+            time.sleep(0.1)
 
 
 class LogReader:
@@ -48,13 +65,10 @@ class LogScan:
 
     def ends(self, partitions: Mapping[str, int]) -> dict[Place, tuple[int, int]]:
         """First and next offset of each partition of the topics (name -> partitions). Blocks."""
+        places = [TopicPartition(topic, partition) for topic, count in partitions.items() for partition in range(count)]
         consumer = self._consumer()
         try:
-            return {
-                (topic, partition): consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=10)
-                for topic, count in partitions.items()
-                for partition in range(count)
-            }
+            return {(p.topic, p.partition): watermarks(consumer, p) for p in places}
         finally:
             consumer.close()
 

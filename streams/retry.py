@@ -72,7 +72,7 @@ class Retry:
         """Seconds to wait after this attempt (1 is the first): doubles each time, plus up to `first` of jitter."""
         state = RetryCallState(None, None, (), {})  # type: ignore[arg-type]  # only its attempt number is read
         state.attempt_number = attempt
-        return float(wait_exponential_jitter(initial=self.first, max=self.cap, jitter=self.first)(state))
+        return float(wait_exponential_jitter(multiplier=self.first, max=self.cap, jitter=self.first)(state))
 
 
 def judge(error: BaseException, attempt: int, retry: Retry) -> Verdict:

@@ -46,6 +46,11 @@ class Runner:
     def name(self) -> str:
         return self._work.function.name
 
+    @property
+    def waiting(self) -> int:
+        """Records that wait for a turn."""
+        return self._lanes.waiting
+
     def is_full(self) -> bool:
         """Whether no more should be fetched for now."""
         return self._lanes.waiting > MOST_WAITING or self.waiting_bytes > MOST_BYTES

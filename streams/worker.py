@@ -86,6 +86,10 @@ class Worker:
             if left:
                 log.warning("records left in the producer", count=left)
 
+    def waiting(self) -> int:
+        """Records that wait for a turn, in all functions."""
+        return sum(runner.waiting for runner in self._runners)
+
     async def _work(self, outbox: Outbox, codec: Codec, stop: asyncio.Event, ready: Callable[[], None]) -> None:
         """Consumers and housekeeping side by side; the first that fails ends all."""
         apps = []

@@ -114,19 +114,3 @@ SELECT NOT EXISTS (SELECT FROM journal.runs) AND NOT EXISTS (SELECT FROM journal
 
 -- name: identity
 SELECT id::text FROM journal.identity
-
--- name: progress_of
-SELECT topic_id, topic, partition, partitions, committed, rewind FROM journal.progress WHERE "group" = $1
-
--- name: progress
-INSERT INTO journal.progress AS p ("group", topic_id, topic, partition, partitions, committed, rewind)
-SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::int[], $5::int[], $6::bigint[], $7::int[])
-ORDER BY 1, 2, 4
-ON CONFLICT ("group", topic_id, partition) DO UPDATE SET
-    committed = CASE
-        WHEN excluded.rewind > p.rewind THEN excluded.committed
-        WHEN excluded.rewind = p.rewind THEN greatest(p.committed, excluded.committed)
-        ELSE p.committed
-    END,
-    partitions = excluded.partitions,
-    rewind = greatest(p.rewind, excluded.rewind)

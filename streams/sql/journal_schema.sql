@@ -54,17 +54,6 @@ CREATE TABLE IF NOT EXISTS journal.spends (
 CREATE INDEX IF NOT EXISTS spends_by_input ON journal.spends (input_id, function);
 CREATE INDEX IF NOT EXISTS spends_untold ON journal.spends (token) WHERE NOT told;
 
-CREATE TABLE IF NOT EXISTS journal.progress (
-    "group" text NOT NULL,
-    topic_id text NOT NULL,
-    topic text NOT NULL,
-    partition integer NOT NULL,
-    partitions integer NOT NULL,
-    committed bigint NOT NULL,
-    rewind integer NOT NULL DEFAULT 0,
-    PRIMARY KEY ("group", topic_id, partition)
-);
-
 CREATE TABLE IF NOT EXISTS journal.choices ( -- what a function chose once, and must not choose again on a rewind
     name text PRIMARY KEY,
     choice bytea NOT NULL

@@ -1,0 +1,98 @@
+"""Replays cost nothing: a rewind with Kafka's own tool, and a journal that is lost and read back from the facts."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from pathlib import Path
+
+from chronos import app
+from chronos.devstack.kafka import kafka_tool
+from chronos.journal_rebuild import rebuild
+from chronos.verifying import verify
+from streams.postgres import connect
+from tests.films import film, noise
+from tests.stack import Hands, Stack, until
+
+GROUPS = ("chronos.transcribe-video", "chronos.generate-embeddings")
+
+
+async def test_a_rewind_over_finished_videos_pays_for_nothing_and_changes_no_row(
+    hands: Hands, stack: Stack, tmp_path: Path
+):
+    sent = []
+    for n in range(4):
+        path = await hands.upload(film(tmp_path / f"{n}.mp4", (0, noise(3 + n))), "ada")
+        sent.append(await hands.ask(f"video-{n}", "ada", path))
+    sent.append(await hands.ask("lost", "ada", "ada/nothing.mp4"))
+    for one in sent:
+        await hands.ending(one)
+    paid, before = len(stack.provider.bill()), await rows(hands)
+    await stop_functions(stack)
+    rewind_to_earliest(stack)
+    stack.start_functions()
+    await until("the groups are at the end again", lambda: caught_up(hands))
+    assert len(stack.provider.bill()) == paid
+    assert await rows(hands) == before
+
+
+async def test_a_lost_journal_comes_back_from_the_facts(hands: Hands, stack: Stack):
+    paid, before = len(stack.provider.calls()), await rows(hands)
+    await stop_functions(stack)
+    pool = await connect(stack.database)
+    await pool.execute("DROP SCHEMA journal CASCADE")
+    await pool.close()
+
+    stack.start_functions("refused")
+    code = await asyncio.to_thread(stack.processes.pop("refused").wait, 40)
+    assert code == 1
+    assert "chronos journal rebuild" in (stack.home / "refused.log").read_text()
+
+    found = await rebuild(hands.settings)
+    assert found["results"] >= 8
+    rewind_to_earliest(stack)
+    stack.start_functions()
+    await until("the groups are at the end again", lambda: caught_up(hands))
+    assert len(stack.provider.calls()) == paid
+    assert await rows(hands) == before
+    report = await verify(hands.settings)
+    assert report.differences == []
+    assert report.without_ending == []
+
+
+async def stop_functions(stack: Stack) -> None:
+    process = stack.processes.pop("functions")
+    process.send_signal(signal.SIGTERM)
+    assert await asyncio.to_thread(process.wait, 40) == 0
+
+
+def rewind_to_earliest(stack: Stack) -> None:
+    for group in GROUPS:
+        said = kafka_tool(
+            "kafka-consumer-groups", "--bootstrap-server", stack.bootstrap, "--group", group,
+            "--reset-offsets", "--to-earliest", "--all-topics", "--execute",
+        )  # fmt: skip
+        assert said.returncode == 0, said.stderr + said.stdout
+
+
+async def caught_up(hands: Hands) -> bool:
+    return await app.total_lag(hands.settings) == 0
+
+
+async def rows(hands: Hands) -> dict[str, list[str]]:
+    """Every table's rows as text."""
+    names = (
+        "videos",
+        "runs",
+        "transcripts",
+        "chunk_sets",
+        "chunks",
+        "embeddings",
+        "embedded_sets",
+        "usage",
+        "failures",
+    )
+    found = {}
+    for name in names:
+        found[name] = sorted(r["line"] for r in await hands.pool.fetch(f"SELECT md5(t::text) AS line FROM {name} AS t"))
+    return found

@@ -1,0 +1,105 @@
+"""The journal on a real Postgres: one owner at a time, attempts counted once, nothing kept twice."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator
+
+import pytest
+
+from streams.journal import Asked, Ended, Journal, Later, Lease, Purchase, RunKey, Settlement, prepare
+from streams.postgres import Pool, connect
+from streams.retry import Problem
+
+
+@pytest.fixture
+async def pool(database_url: str) -> AsyncIterator[Pool]:
+    pool = await connect(database_url)
+    await prepare(pool)
+    yield pool
+    await pool.close()
+
+
+def asked(rewind: int = 0, **more: str) -> Asked:
+    key = RunKey(more.get("function", "f"), more.get("fingerprint", "1"), more.get("input", str(uuid.uuid4())))
+    return Asked(key, str(uuid.uuid4()), "ada", "tides", rewind)
+
+
+async def test_a_run_has_one_owner_at_a_time(pool: Pool):
+    one, other, run = Journal(pool), Journal(pool), asked()
+    assert isinstance(await one.begin(run), Lease)
+    assert isinstance(await other.begin(run), Later)
+
+
+async def test_a_death_is_no_attempt_and_the_next_owner_goes_on(pool: Pool):
+    dying, next_owner, run = Journal(pool, lease=0.2), Journal(pool), asked()
+    first = await dying.begin(run)
+    await asyncio.sleep(0.3)
+    second = await next_owner.begin(run)
+    assert isinstance(second, Lease)
+    assert (second.attempt, second.crashes) == (1, 1)
+    assert second.sequence == first.sequence  # what it says again has the same place
+    assert not first.is_good()
+    assert not await dying.settle(Settlement(first, ending="completed", told=True))  # fenced: nothing is written
+    assert await next_owner.settle(Settlement(second, ending="completed", told=True))
+
+
+async def test_a_done_run_is_not_run_again_but_under_a_new_fingerprint(pool: Pool):
+    journal, run = Journal(pool), asked()
+    await journal.settle(Settlement(await journal.begin(run), ending="completed", told=True))
+    assert await journal.begin(run) == Ended("completed", True, None, 1, (await journal.begin(run)).sequence)
+    newer = Asked(run.key._replace(fingerprint="2"), run.run_id, "ada", "tides")
+    assert isinstance(await journal.begin(newer), Lease)
+
+
+async def test_a_retry_waits_and_counts_and_a_deploy_does_not(pool: Pool):
+    journal, run = Journal(pool), asked()
+    lease = await journal.begin(run)
+    await journal.settle(Settlement(lease, refund=True))  # a shutdown gives it back
+    lease = await journal.begin(run)
+    assert lease.attempt == 1
+    await journal.settle(Settlement(lease, problem=Problem("Busy", "no", True), wait=0.2))
+    assert isinstance(await journal.begin(run), Later)
+    await asyncio.sleep(0.25)
+    assert (await journal.begin(run)).attempt == 2
+
+
+async def test_an_ending_that_was_stored_and_not_told_is_found_by_who_comes_next(pool: Pool):
+    journal, run = Journal(pool), asked()
+    problem = Problem("ObjectMissing", "it is gone", False)
+    await journal.settle(Settlement(await journal.begin(run), ending="failed", problem=problem, release=False))
+    found = await Journal(pool).begin(run)
+    assert isinstance(found, Ended)
+    assert (found.ending, found.told, found.problem) == ("failed", False, problem)
+
+
+async def test_a_rewind_gives_failed_runs_fresh_attempts_and_leaves_completed_ones(pool: Pool):
+    journal, failed, completed = Journal(pool), asked(), asked()
+    problem = Problem("SpeechUnavailable", "down", True)
+    await journal.settle(Settlement(await journal.begin(failed), ending="failed", problem=problem, told=True))
+    await journal.settle(Settlement(await journal.begin(completed), ending="completed", told=True))
+    again = Asked(failed.key, failed.run_id, "ada", "tides", rewind=1)
+    assert (await journal.begin(again)).attempt == 1
+    assert isinstance(await journal.begin(Asked(completed.key, completed.run_id, "ada", "tides", rewind=1)), Ended)
+
+
+async def test_of_two_purchases_of_one_thing_the_first_stands_and_both_are_on_the_bill(pool: Pool):
+    journal, run, key = Journal(pool), asked(), str(uuid.uuid4())
+    bought = [Purchase(str(uuid.uuid4()), "audioSeconds", "m", ((key, answer, 1.0, 5),)) for answer in (b"1st", b"2nd")]
+    assert (await journal.keep(run, bought[0]))[key].result == b"1st"
+    assert (await journal.keep(run, bought[1]))[key].result == b"1st"
+    assert sum(spend.cost_micro_usd for spend in await journal.spends(run.key)) == 10
+
+
+async def test_a_choice_is_made_once(pool: Pool):
+    journal, name = Journal(pool), str(uuid.uuid4())
+    assert await journal.chosen(name) is None
+    assert await journal.choose(name, b"first") == b"first"
+    assert await journal.choose(name, b"second") == b"first"
+
+
+async def test_a_thousand_runs_begin_in_few_statements(pool: Pool):
+    journal = Journal(pool)
+    grants = await asyncio.gather(*(journal.begin(asked()) for _ in range(1000)))
+    assert all(isinstance(grant, Lease) for grant in grants)

@@ -1,0 +1,139 @@
+"""The projector on a real Postgres: what two of them write at once is what one would write."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+
+from chronos import app
+from chronos.adapters import vectors
+from chronos.adapters.serving import settling
+from chronos.config import Settings
+from chronos.pipeline import PROJECTIONS
+from schemas.avro import data_schema, encode
+from schemas.embedding import Chunk, ChunksEmbedded, EmbeddingsCompleted, TranscriptChunked, Vector
+from schemas.event import Event
+from schemas.spaces import SpaceActivated, SpaceRegistered
+from schemas.transcription import TranscribeRequested, Transcript, TranscriptionCompleted
+from streams.codec import Codec
+from streams.envelope import Envelope
+from streams.identity import Place, event_id, outside_run
+from streams.postgres import Pool
+from streams.projector import Folding, Moved
+from streams.record import Record
+
+TOPIC_IDS = {name: (name, 12) for name in sorted({e.name for p in PROJECTIONS for e in p.events})}
+
+
+def history(videos: int) -> list[Record]:
+    """Records of finished videos, embedded twice each, and of the space that serves them."""
+    records = [outside(SpaceRegistered(space="s/3", model="s", dimensions=3, by="t", why="t"), 0)]
+    records.append(outside(SpaceActivated(space="s/3", by="t", why="t"), 0))
+    for n in range(videos):
+        me = {"creator_id": f"c{n % 3}", "video_id": f"v{n}"}
+        text = Transcript(text="words", language="en", duration_seconds=1, model="m", segments=[])
+        records.append(outside(TranscribeRequested(**me, storage_path="p", title=f"Video {n}"), n))
+        said = TranscriptionCompleted(**me, audio_sha256="0" * 64, transcript=text)
+        records.append(fact(said, n, "1", n))
+        for way in ("1", "2"):
+            records += embedded(me, n, way, event_id(str(n), "f", "1", said.name))
+    return records
+
+
+def embedded(me: Mapping[str, str], n: int, way: str, transcript: str) -> list[Record]:
+    of = {**me, "chunk_set_id": f"{n}-{way}"}
+    chunk = Chunk(index=0, text=f"words of way {way}", start_seconds=0, end_seconds=1, words=1, tokens=1)
+    vector = Vector(index=0, paid_key=f"{n}", values=b"\0\0\x80\x3f" * 3, tokens=1, cost_micro_usd=1)
+    return [
+        fact(TranscriptChunked(**of, transcript_id=transcript, chunker=way, spaces=["s/3"], chunks=[chunk]), n, way, n),
+        fact(ChunksEmbedded(**of, space="s/3", batch=0, batches=1, vectors=[vector]), n, way, n),
+        fact(EmbeddingsCompleted(**of, space="s/3", chunks=1), n, way, n),
+    ]
+
+
+def outside(event: Event, offset: int) -> Record:
+    return Record(event.name, 0, offset, 1_000 + offset, event.key().encode(), encode(event))
+
+
+def fact(event: Event, n: int, fingerprint: str, offset: int) -> Record:
+    envelope = Envelope(
+        id=event_id(str(n), "f", fingerprint, event.name, event.part()),
+        type=event.name,
+        source="chronos/f",
+        time=datetime.fromtimestamp(1_700_000_000, UTC),
+        subject=event.subject(),
+        run_id=outside_run(Place("t", 0, n), 1_000 + n),
+        cause_id="",
+        sequence=int(fingerprint),
+        function=f"f {fingerprint}",
+        schema=data_schema(type(event)),
+    )
+    return Record(event.name, 0, 2 * offset + int(fingerprint), 0, b"", encode(event), tuple(envelope.headers()))
+
+
+def folding(pool: Pool) -> Folding:
+    ids = {name: topic_id for name, (topic_id, _) in TOPIC_IDS.items()}
+    codec, partitions = Codec(ids), vectors.Partitions("none")
+    return Folding("g", pool, PROJECTIONS, codec, TOPIC_IDS, settling(), partitions.make)
+
+
+async def tables(pool: Pool) -> dict[str, list[str]]:
+    names = ("videos", "chunk_sets", "chunks", "embeddings", "embedded_sets", "transcripts", "served", "spaces")
+    return {name: sorted(str(tuple(row)) for row in await pool.fetch(f"SELECT * FROM {name}")) for name in names}
+
+
+async def folded(settings: Settings, schema: str, *shares: list[Record]) -> dict[str, list[str]]:
+    """The tables after these shares were folded, each by a projector of its own, at once."""
+    async with app.projection_pool(settings, schema=schema, most=8) as pool:
+        await asyncio.gather(*(fold_all(folding(pool), share, n) for n, share in enumerate(shares)))
+        return await tables(pool)
+
+
+async def fold_all(one: Folding, share: list[Record], seed: int) -> None:
+    chance, rest = random.Random(seed), list(share)
+    while rest:
+        size = chance.randrange(1, 8)
+        batch, rest = rest[:size], rest[size:]
+        while True:
+            at = await one.checkpoints()
+            try:
+                await one.apply(batch, {place: at.get(place) for place in {(r.topic, r.partition) for r in batch}})
+                break
+            except Moved:
+                continue
+
+
+async def test_two_projectors_at_once_write_what_one_would(new_database: Callable[[], str]):
+    settings, records = Settings(database_url=new_database()), history(20)
+    alone = await folded(settings, "alone", records)
+    assert len(alone["served"]) == 20
+    assert all("-2" in row for row in alone["served"])  # the newer set of each video
+    assert len(alone["chunks"]) == 20  # the older sets were pruned
+    for seed in range(3):
+        shuffled = [*records, *random.Random(seed).sample(records, 40)]
+        random.Random(seed).shuffle(shuffled)
+        both = await folded(settings, f"both_{seed}", shuffled[::2], shuffled[1::2])
+        assert both == alone
+
+
+async def test_a_batch_whose_checkpoint_moved_writes_nothing(new_database: Callable[[], str]):
+    settings, records = Settings(database_url=new_database()), history(1)
+    async with app.projection_pool(settings, schema="one") as pool:
+        one = folding(pool)
+        await one.apply(records[:3], {})
+        before = await tables(pool)
+        try:
+            await one.apply(records[3:], {(r.topic, r.partition): 99 for r in records[3:]})
+        except Moved:
+            assert await tables(pool) == before
+        else:
+            raise AssertionError("the mismatch was not noticed")
+
+
+async def test_text_with_a_zero_character_does_not_stop_the_projection(new_database: Callable[[], str]):
+    settings = Settings(database_url=new_database())
+    event = TranscribeRequested(creator_id="ada", video_id="zero", storage_path="p", title="before\0after")
+    found = await folded(settings, "zero", [outside(event, 0)])
+    assert "beforeafter" in found["videos"][0]

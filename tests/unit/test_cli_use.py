@@ -1,0 +1,116 @@
+"""What the command line says to people and to programs before it needs a broker or a database."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import Result
+from typer.testing import CliRunner
+
+from chronos.cli.root import app
+from schemas.people import EXAMPLES, from_json
+
+STACK = ("KAFKA_BOOTSTRAP_SERVERS", "DATABASE_URL", "OPENAI_API_KEY", "OPENAI_BASE_URL", "CHRONOS_HOME")
+NOWHERE = "127.0.0.1:1"
+PASSWORD = "a-password-of-ours"
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home in which nothing runs, and an environment that names nothing."""
+    for name in STACK:
+        monkeypatch.delenv(name, raising=False)
+    return tmp_path / "home"
+
+
+def run(home: Path, *arguments: str, stdin: str | None = None) -> Result:
+    return CliRunner().invoke(app, ["--home", str(home), *arguments], input=stdin)
+
+
+def one_line(result: Result) -> str:
+    """What was said on stderr, which must be a single line without a trace."""
+    assert "Traceback" not in result.output
+    [line] = result.stderr.strip().splitlines()
+    return line
+
+
+@pytest.mark.parametrize("topic", EXAMPLES)
+def test_an_example_is_taken_by_the_topic_that_it_is_for(home: Path, topic: str) -> None:
+    shown = run(home, "send", topic, "--example")
+    assert shown.exit_code == 0
+    assert from_json(topic, shown.stdout.encode()).name == topic
+
+
+@pytest.mark.parametrize("topic", EXAMPLES)
+def test_an_example_without_one_of_its_required_fields_is_refused_by_that_fields_name(home: Path, topic: str) -> None:
+    given = {key: value for key, value in EXAMPLES[topic].items() if key not in ("videoId", "batchId")}
+    refused = run(home, "send", topic, json.dumps(given))
+    assert refused.exit_code == 2
+    assert ("batchId" if "batchId" in EXAMPLES[topic] else "videoId") in one_line(refused)
+
+
+@pytest.mark.parametrize("payload", ["{", "[]", '"text"', "@/no/such/file"])
+def test_what_is_no_json_object_is_wrong_use(home: Path, payload: str) -> None:
+    refused = run(home, "send", "transcribe.requested", payload)
+    assert refused.exit_code == 2
+    assert one_line(refused)
+
+
+def test_a_fact_cannot_be_sent_by_hand_and_the_commands_are_named(home: Path) -> None:
+    refused = run(home, "send", "transcription.completed", "{}")
+    assert refused.exit_code == 2
+    assert "transcribe.requested" in one_line(refused)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("status",), ("status", "v", "--json"), ("transcript", "v"), ("search", "words"), ("topics",), ("watch", "v")],
+)
+def test_without_a_stack_the_remedy_is_named(home: Path, arguments: tuple[str, ...]) -> None:
+    failed = run(home, *arguments)
+    assert failed.exit_code == 1
+    assert "chronos dev" in one_line(failed)
+    assert failed.stdout == ""  # a program that reads JSON gets none, and not half of one
+
+
+@pytest.mark.parametrize("arguments", [("status",), ("transcript", "v")])
+def test_a_database_that_is_away_is_named_without_its_password(
+    home: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
+) -> None:
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", NOWHERE)
+    monkeypatch.setenv("DATABASE_URL", f"postgresql://chronos:{PASSWORD}@{NOWHERE}/chronos")
+    failed = run(home, *arguments)
+    assert failed.exit_code == 1
+    assert NOWHERE in one_line(failed)
+    assert PASSWORD not in failed.output
+
+
+def test_an_unknown_function_is_refused_with_the_names_of_all(home: Path) -> None:
+    refused = run(home, "worker", "--function", "transcode")
+    assert refused.exit_code == 2
+    assert "transcribe-video" in one_line(refused)
+
+
+@pytest.mark.parametrize("arguments", [("frobnicate",), ("search",), ("transcribe", "/no/such/file", "--creator", "a")])
+def test_a_wrong_call_ends_with_2(home: Path, arguments: tuple[str, ...]) -> None:
+    assert run(home, *arguments).exit_code == 2
+
+
+def test_stop_where_nothing_runs_is_no_error(home: Path) -> None:
+    assert run(home, "stop").exit_code == 0
+    assert run(home, "stop", "--check").exit_code == 0
+
+
+def test_the_home_may_be_named_behind_the_command(home: Path) -> None:
+    failed = CliRunner().invoke(app, ["status", "--home", str(home)])
+    assert str(home) in one_line(failed).replace("\n", "")
+
+
+def test_doctor_names_a_remedy_for_each_fault_as_json(home: Path) -> None:
+    checked = run(home, "doctor", "--json")
+    assert checked.exit_code == 1
+    checks = json.loads(checked.stdout)
+    assert all(check["remedy"] for check in checks if not check["ok"])
+    assert {"name", "ok", "found", "remedy"} == set(checks[0])

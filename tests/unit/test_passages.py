@@ -1,0 +1,38 @@
+"""Passages: a hit leads to the sentence, not to the chunk."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from projections.passages import LONGEST, passages
+
+SEGMENT = {"start": 10.0, "end": 20.0, "text": "The tide comes in. The moon pulls it. Nobody sees the thread."}
+
+
+def test_each_sentence_is_a_passage_with_its_own_second():
+    found = passages([SEGMENT], 0, 100)
+    assert [passage.text for passage in found] == [
+        "The tide comes in.",
+        "The moon pulls it.",
+        "Nobody sees the thread.",
+    ]
+    assert found[0].start == 10.0
+    assert 12.5 < found[1].start < 13.5
+
+
+def test_words_own_times_are_used_where_they_are_there():
+    words = [{"start": n, "end": n + 0.5, "text": word} for n, word in enumerate(SEGMENT["text"].split())]
+    found = passages([{**SEGMENT, "start": 0.0, "words": words}], 0, 100)
+    assert [passage.start for passage in found] == [0, 4, 8]
+
+
+def test_only_what_lies_within_the_chunk_is_given():
+    assert [passage.text for passage in passages([SEGMENT], 16.3, 100)][-1] == "Nobody sees the thread."
+    assert passages([SEGMENT], 21.0, 100) == []
+
+
+@given(st.lists(st.sampled_from(["a", "bb", "end.", "x!"]), max_size=200))
+def test_no_word_is_lost_and_no_passage_is_too_long(texts):
+    found = passages([{"start": 0.0, "end": 9.0, "text": " ".join(texts)}], 0, 9)
+    assert " ".join(passage.text for passage in found) == " ".join(texts)
+    assert all(len(passage.text.split()) <= LONGEST for passage in found)
+    assert [passage.start for passage in found] == sorted(passage.start for passage in found)
