@@ -83,7 +83,7 @@ class Broker:
 
     def ends(self, partitions: dict[str, int]) -> Ends:
         """The offset after the last record of each partition."""
-        latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
+        latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]  # it has no types
         places = {TopicPartition(t, p): latest for t, count in partitions.items() for p in range(count)}
         try:
             futures = self._admin.list_offsets(places, request_timeout=SECONDS) if places else {}

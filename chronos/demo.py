@@ -81,7 +81,9 @@ def _made(making: Making) -> list[Lecture]:
             title, done = making.progress()
             bar.update(task, description=title, completed=done)
             time.sleep(0.1)
-    return making.lectures()
+    lectures = making.lectures()
+    err().print(f"three lectures of {sum(lecture.duration for lecture in lectures) / 60:.1f} minutes are made")
+    return lectures
 
 
 async def _show(settings: Settings, lectures: Sequence[Lecture], began: float) -> None:
@@ -149,9 +151,10 @@ async def _searched(settings: Settings, lecture: Lecture) -> str | None:
     hits = await search(settings, lecture.question, None, 1)
     out().print(f"\n[bold]search:[/] {lecture.question}")
     show_hits(hits)
-    if not hits or not _is_right(hits[0], lecture):
-        return f"the search for {lecture.question!r} did not find {lecture.title!r} at {lecture.answer.start:.0f} s"
-    return None
+    if hits and _is_right(hits[0], lecture):
+        out().print(f"  [green]✓[/] said at {lecture.answer.start:.1f} s of {lecture.title!r}")
+        return None
+    return f"the search for {lecture.question!r} did not find {lecture.title!r} at {lecture.answer.start:.0f} s"
 
 
 def _is_right(hit: Hit, lecture: Lecture) -> bool:

@@ -25,31 +25,28 @@ from streams.kafka import BrokerAway, Cluster, Topics
 
 OURS = ("schemas", "streams", "agents", "projections", "chronos")
 GIB = 1 << 30
+ROOT = Path(__file__).resolve().parent.parent
 LITTLE_DISK = 2 * GIB
 BEHIND = 10_000  # records; more is either a long backlog or a projection that does not move
 
 
 async def packages(_settings: Settings) -> Finding:
     """Ours are really ours: other distributions also install a package named `agents`, for one."""
-    return await asyncio.to_thread(_packages)
-
-
-def _packages() -> Finding:
-    root = Path(__file__).resolve().parent.parent
     for name in OURS:
-        spec = find_spec(name)
-        place = Path(spec.origin).resolve().parent if spec and spec.origin else None
-        if place != root / name:
+        if (place := _folder(name)) != ROOT / name:
             found = f"`{name}` is imported from {place}, which belongs to another distribution"
             return Finding(
-                "packages", False, found, "give Chronos a virtual environment of its own: make clean && make"
+                "packages", False, found, "give Chronos a virtual environment of its own: `make clean`, `make`"
             )
     if find_spec("faust._cython.streams") is None:
-        found = "faust-streaming is here without its compiled part"
-        return Finding(
-            "packages", False, found, "install a wheel of it: pip install --only-binary :all: faust-streaming"
-        )
+        remedy = "install a wheel of it: pip install --only-binary :all: faust-streaming"
+        return Finding("packages", False, "faust-streaming is here without its compiled part", remedy)
     return Finding("packages", True, "ours are ours, and Faust is the compiled one")
+
+
+def _folder(package: str) -> Path | None:
+    spec = find_spec(package)
+    return Path(spec.origin).resolve().parent if spec and spec.origin else None
 
 
 async def size(_settings: Settings) -> Finding:
@@ -85,9 +82,8 @@ async def topics(settings: Settings) -> Finding:
     if wrong:
         name, found = next(iter(wrong.items()))
         remedy = "set it with kafka-configs; partitions cannot be taken away: see `chronos topics`"
-        return Finding(
-            "topics", False, f"{len(wrong)} are not as the code has them; {name}: {'; '.join(found)}", remedy
-        )
+        what = f"{len(wrong)} are not as the code has them; {name}: {'; '.join(found)}"
+        return Finding("topics", False, what, remedy)
     records = sum(topic.records for topic in there.values())
     return Finding("topics", True, f"{len(TOPICS)} as the code has them, {records:,} records")
 
@@ -132,7 +128,7 @@ async def database(settings: Settings) -> Finding:
     except NotRunning as error:
         return Finding("database", False, "none is named", str(error))
     except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-        found = f"no database at {_place(settings.database())}: {error or type(error).__name__}"
+        found = f"no database at {_place(settings.database())}: {str(error) or type(error).__name__}"
         return Finding("database", False, found, "start it, or `chronos dev`, or check DATABASE_URL")
     try:
         return await _tables(connection)

@@ -16,7 +16,7 @@ from streams.record import Record
 
 log = structlog.get_logger()
 
-MOST_WAITING = 200_000  # records; above, a partition pauses: 100,000 waiting videos took 47 MB (measured)
+MOST_WAITING = 200_000  # records; above, nothing more is fetched: 100,000 waiting videos took 47 MB (measured)
 MOST_BYTES = 256 * 1024 * 1024
 
 

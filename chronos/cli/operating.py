@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from typing import Any
 
 import typer
@@ -43,7 +42,15 @@ def verify(ctx: typer.Context, as_json: Json = False) -> None:
     with bar() as progress:
         report = asyncio.run(run(state.settings(), progress))
     if as_json:
-        print_json({"ok": report.ok, **asdict(report)})
+        print_json(
+            {
+                "ok": report.ok,
+                "facts": report.facts,
+                "rows": report.rows,
+                "differences": report.differences,
+                "withoutEnding": report.without_ending,
+            }
+        )
     else:
         for line in report.differences:
             out().print(f"[red]✗[/] {line}", markup=True)
@@ -76,7 +83,7 @@ def doctor(ctx: typer.Context, as_json: Json = False) -> None:
     state: State = ctx.obj
     found = asyncio.run(examine(state.settings()))
     if as_json:
-        print_json([asdict(check) for check in found])
+        print_json({"ok": all(check.ok for check in found), "checks": [check.to_json() for check in found]})
     else:
         for check in found:
             _show(check)

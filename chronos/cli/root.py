@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
@@ -9,6 +10,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from chronos import logs
 from chronos.cli import events, operating, stack, videos
 from chronos.cli.errors import OneLine
 from chronos.cli.state import State
@@ -70,6 +72,7 @@ def common(
     ] = Path(".chronos"),
     debug: Annotated[bool, typer.Option("--debug", help="Show the stack trace of an error.")] = False,
 ) -> None:
+    logs.set_up(level=logging.WARNING)
     ctx.obj = State(home, debug)
 
 

@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Self
 
 from chronos.devstack.home import Info
+from chronos.devstack.ports import free_port
 from chronos.devstack.stack import AI, Beside, DevStack
 from chronos.devstack.steps import Tell, say_nothing
 from chronos.pipeline import FUNCTIONS
@@ -76,7 +77,8 @@ class ChronosStack:
         ready = self.home / "ai.json"
         ready.unlink(missing_ok=True)
         argv = [sys.executable, "-m", "chronos.devstack.local_ai", "--bill", str(self.home / "ai-bill.jsonl")]
-        self._stack.run(Beside(AI, [*argv, "--ready-file", str(ready)], ready=ready.exists))
+        argv += ["--port", str(free_port()), "--ready-file", str(ready)]  # a fixed port: it is the same when revived
+        self._stack.run(Beside(AI, argv, ready=ready.exists))
         self._ai = json.loads(ready.read_text())["url"]
 
     def _worker(self, name: str, *options: str) -> Beside:

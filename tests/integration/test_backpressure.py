@@ -1,4 +1,4 @@
-"""Backpressure: a backlog does not fill the memory, and its partition goes on when there is room."""
+"""Backpressure: a backlog does not fill the memory, and goes on when there is room."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ seen: list[str] = []
 gate = asyncio.Event()
 
 
-@function("held-up", retry=Retry(attempts=1), limit=1)
+@function("held-up", retry=Retry(attempts=1), limit=100)
 async def held_up(request: TranscribeRequested, step: Step) -> AsyncIterator[TranscriptionStarted]:
     await gate.wait()
     seen.append(request.video_id)
     yield TranscriptionStarted(video_id=request.video_id, creator_id=request.creator_id, attempt=step.attempt)
 
 
-async def test_a_full_worker_pauses_the_partition_and_takes_all_in_the_end(
+async def test_a_full_worker_fetches_no_more_and_takes_all_in_the_end(
     kafka: str, database_url: str, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(runner, "MOST_WAITING", 50)
     Topics(Cluster(kafka)).create(TOPICS.values())
     outbox, most = Outbox(Cluster(kafka)), 0
-    events = [TranscribeRequested(video_id=f"held-{n}", creator_id="held", storage_path="p") for n in range(9000)]
+    events = [TranscribeRequested(video_id=f"held-{n}", creator_id="held", storage_path="p") for n in range(6000)]
     await asyncio.gather(*(outbox.send(e.name, e.key().encode(), encode(e), []) for e in events))
     await outbox.close()
     pool, stop = await connect(database_url), asyncio.Event()
@@ -45,7 +45,6 @@ async def test_a_full_worker_pauses_the_partition_and_takes_all_in_the_end(
     running = asyncio.create_task(worker.run(stop))
     try:
         await until("the worker is full", lambda: is_full(worker))
-        await asyncio.sleep(0)
         most = worker.waiting()
         gate.set()
         await until("all of them", lambda: counted(len(events)), 90)
@@ -53,7 +52,7 @@ async def test_a_full_worker_pauses_the_partition_and_takes_all_in_the_end(
         stop.set()
         await running
         await pool.close()
-    assert most < 9000  # Faust had fetched and buffered some; the rest stayed on the log
+    assert most < 6000  # the batch in hand was taken; the rest stayed on the log
     assert len([video for video in seen if video.startswith("held-")]) == len(events)
 
 

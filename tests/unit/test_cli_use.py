@@ -111,6 +111,6 @@ def test_the_home_may_be_named_behind_the_command(home: Path) -> None:
 def test_doctor_names_a_remedy_for_each_fault_as_json(home: Path) -> None:
     checked = run(home, "doctor", "--json")
     assert checked.exit_code == 1
-    checks = json.loads(checked.stdout)
+    checks = json.loads(checked.stdout)["checks"]
     assert all(check["remedy"] for check in checks if not check["ok"])
     assert {"name", "ok", "found", "remedy"} == set(checks[0])

@@ -1,0 +1,71 @@
+"""The command line without a stack: errors in one line, one remedy a fault, a help that is quick."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from chronos.cli.root import app, hoisted
+
+
+@pytest.fixture(autouse=True)
+def _no_stack(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Neither the environment nor a folder names anything that runs."""
+    for name in ("KAFKA_BOOTSTRAP_SERVERS", "DATABASE_URL", "OPENAI_API_KEY", "OPENAI_BASE_URL"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("CHRONOS_HOME", str(tmp_path))
+    monkeypatch.setenv("COLUMNS", "400")
+
+
+def chronos(*args: str, stdin: str | None = None) -> Result:
+    return CliRunner().invoke(app, args, input=stdin)
+
+
+@pytest.mark.parametrize(
+    ("payload", "named"),
+    [
+        ('{"videoId": "v", "creatorId": "c"}', "storagePath"),
+        ('{"videoId": 7, "creatorId": "c", "storagePath": "p"}', "videoId"),
+        ("{", "not JSON"),
+    ],
+)
+def test_a_wrong_field_is_named_in_one_line_and_nothing_is_sent(payload: str, named: str) -> None:
+    said = chronos("send", "transcribe.requested", payload)
+    assert said.exit_code == 2
+    assert named in said.stderr
+    assert len(said.stderr.strip().splitlines()) == 1
+
+
+def test_the_old_runners_event_name_is_understood() -> None:
+    assert chronos("send", "video/transcribe.requested", "--example").exit_code == 0
+
+
+def test_common_options_may_stand_behind_the_command() -> None:
+    assert hoisted(["demo", "--home", "x", "--debug"]) == ["--home", "x", "--debug", "demo"]
+    assert hoisted(["search", "--home=x", "--", "--debug"]) == ["--home=x", "search", "--", "--debug"]
+
+
+def test_doctor_names_a_remedy_for_each_fault_and_none_for_what_follows_from_it() -> None:
+    said = chronos("doctor", "--json")
+    assert said.exit_code == 1
+    found = json.loads(said.stdout)["checks"]
+    faults = [check for check in found if not check["ok"]]
+    assert {fault["name"] for fault in faults} == {"broker", "database", "ai"}
+    assert all(fault["remedy"] for fault in faults)
+
+
+def test_help_is_there_before_anybody_waits_for_it() -> None:
+    """Import time creeps: 0.4 s here; a second is what a person begins to feel."""
+
+    def seconds() -> float:
+        began = time.monotonic()
+        subprocess.run([sys.executable, "-m", "chronos", "--help"], check=True, capture_output=True)
+        return time.monotonic() - began
+
+    assert min(seconds() for _ in range(3)) < 1.0
