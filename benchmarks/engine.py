@@ -13,11 +13,14 @@ import statistics
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import psutil
 
+from benchmarks import floor
 from chronos import app
 from chronos.config import Settings
 from chronos.devstack.home import Info
@@ -102,10 +105,29 @@ async def measure(settings: Settings, info: Info, videos: int) -> None:
         meter = Meter(info)
         rate = await throughput(send, pool, videos, "many")
         spent = meter.spent()
+        total = 150 + videos
+        records, producing = await asyncio.to_thread(floor.produce, app.cluster(settings))
+        rows, copying = await floor.copy(pool)
     print(f"{platform.node()} {platform.machine()}, {os.cpu_count()} cores, {datetime.now(UTC):%Y-%m-%d %H:%M} UTC")
     print(f"idle latency of one video: p50 {statistics.median(idle) * 1000:.0f} ms, p99 {idle[-1] * 1000:.0f} ms (50)")
     print(f"throughput: {rate:.0f} videos/s ({videos} videos of {CREATORS} creators)")
+    print(
+        f"floor, nothing but the same writes: {total / (producing + copying):.0f} videos/s "
+        f"({records} records in {producing:.1f} s, {rows} rows in {copying:.1f} s)"
+    )
     print("CPU ms a video: " + ", ".join(f"{name} {seconds * 1000 / videos:.1f}" for name, seconds in spent.items()))
+
+
+async def backlog(settings: Settings, info: Info, count: int) -> None:
+    """What so many waiting requests of one creator cost a worker in memory, all else held up."""
+    ids = await app.topic_ids(settings)
+    worker = psutil.Process(next(w.pid for w in info.workers if w.name == "worker"))
+    before = worker.memory_info().rss
+    async with sender(app.cluster(settings), ids, "bench") as send:
+        await asyncio.gather(*(request(send, n * CREATORS, "wait") for n in range(count)))
+    await asyncio.sleep(10)  # the worker takes them in; there is nothing to be seen from outside
+    after = worker.memory_info().rss
+    print(f"{count} waiting requests: worker {before >> 20} MB before, {after >> 20} MB after")
 
 
 def main() -> None:
@@ -113,15 +135,20 @@ def main() -> None:
     parser.add_argument("--videos", type=int, default=1000)
     parser.add_argument("--profile", help="prefix of cProfile files of worker and projection")
     asked = parser.parse_args()
+    run(lambda settings, info: measure(settings, info, asked.videos), profile=asked.profile or "")
+    run(lambda settings, info: backlog(settings, info, 10_000), hold="1")
+
+
+def run(measuring: Callable[[Settings, Info], Coroutine[Any, Any, None]], *, profile: str = "", hold: str = "") -> None:
+    """A stack of its own for one measurement."""
     with tempfile.TemporaryDirectory() as folder, DevStack(Path(folder)) as stack:
         Topics(Cluster(stack.bootstrap)).create(TOPICS.values())
-        env = {"CHRONOS_HOME": folder, "PROFILE": asked.profile or ""}
+        env = {"CHRONOS_HOME": folder, "PROFILE": profile, "HOLD": hold}
         for name in ("worker", "projection"):
             ready = Path(folder) / f"{name}.ready"
             argv = [sys.executable, "-m", "benchmarks.fast_worker", name]
             stack.run(Beside(name, argv, {**env, "READY_FILE": str(ready)}, ready.exists))
-        info = stack.announce()
-        asyncio.run(measure(Settings.load(home=folder), info, asked.videos))
+        asyncio.run(measuring(Settings.load(home=folder), stack.announce()))
 
 
 if __name__ == "__main__":

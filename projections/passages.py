@@ -1,4 +1,4 @@
-"""Passages: sentences of a transcript with their times, small enough to be shown and to be jumped to. Pure."""
+"""Passages: sentences and clauses of a transcript with their times, small enough to be jumped to. Pure."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from typing import Any
 
 LONGEST = 40  # words; speech without punctuation is cut here, so that a hit is still near its second
+SHORTEST = 5  # words; a comma ends a passage only after so many, so that it still says something by itself
+_CLAUSE = re.compile(r"[,;:،、，；：][\"'”’)]*$")
 _END = re.compile(r"[.!?…。！？]+[\"'”’)]*$")
 
 
 @dataclass(frozen=True)
 class Passage:
-    """A sentence or so, in the video's time (seconds)."""
+    """A sentence, or a clause of one, in the video's time (seconds)."""
 
     start: float
     end: float
@@ -31,10 +33,15 @@ def passages(segments: Iterable[Mapping[str, Any]], start: float, end: float) ->
         if word[1] < start or word[0] > end:
             continue
         current.append(word)
-        if _END.search(word[2]) or len(current) >= LONGEST:
+        if _ends(word[2], len(current)):
             found.append(_passage(current))
             current = []
     return [*found, _passage(current)] if current else found
+
+
+def _ends(word: str, count: int) -> bool:
+    """Whether a passage of so many words ends after this one."""
+    return bool(_END.search(word)) or count >= LONGEST or (count >= SHORTEST and bool(_CLAUSE.search(word)))
 
 
 def _passage(words: list[tuple[float, float, str]]) -> Passage:

@@ -120,6 +120,33 @@ def test_kafkas_own_tools_produce_a_request_and_list_the_functions_with_their_la
         assert f"chronos.{function.name} " in listed.stdout
 
 
+SPEECH = Path(__file__).parents[3] / "shared" / "data" / "speech"
+needs_speech = pytest.mark.skipif(not SPEECH.exists(), reason=f"the human speech is not beside the project: {SPEECH}")
+
+
+@needs_speech
+def test_a_humans_words_are_found_at_their_second(home: Path, running: Info) -> None:
+    """Kennedy begins "ask not" 3.3 s into the recording (its own waveform: speech resumes there after a pause)."""
+    asked = chronos(home, "transcribe", str(SPEECH / "jfk.flac"), "--creator", "kennedy", "--wait", "--json")
+    assert asked.returncode == 0, asked.stderr
+    said = json.loads(asked.stdout)
+    words = "ask not what your country can do for you"
+    assert words in json.loads(chronos(home, "transcript", said["videoId"], "--json").stdout)["text"]
+    hits = json.loads(chronos(home, "search", words, "--creator", "kennedy", "--json").stdout)["hits"]
+    assert hits[0]["videoId"] == said["videoId"]
+    assert abs(hits[0]["startSeconds"] - 3.3) <= 2.0
+    assert words in hits[0]["text"]
+
+
+@needs_speech
+@pytest.mark.parametrize(("name", "words"), [("austen-1.wav", ["leisure", "power"]), ("austen-2.wav", ["young man"])])
+def test_other_voices_are_heard_too(home: Path, running: Info, name: str, words: list[str]) -> None:
+    asked = chronos(home, "transcribe", str(SPEECH / name), "--creator", "austen", "--wait", "--json")
+    assert asked.returncode == 0, asked.stderr
+    text = json.loads(chronos(home, "transcript", json.loads(asked.stdout)["videoId"], "--json").stdout)["text"]
+    assert all(word in text for word in words), text
+
+
 @pytest.mark.parametrize(
     ("part", "pid"),
     [("ai", lambda info: info.ai_pid), ("broker", lambda info: info.kafka_pid)],

@@ -36,3 +36,15 @@ def test_no_word_is_lost_and_no_passage_is_too_long(texts):
     assert " ".join(passage.text for passage in found) == " ".join(texts)
     assert all(len(passage.text.split()) <= LONGEST for passage in found)
     assert [passage.start for passage in found] == sorted(passage.start for passage in found)
+
+
+def test_a_long_sentence_is_found_by_its_clause():
+    text = (
+        "And so, my fellow Americans, ask not what your country can do for you, ask what you can do for your country."
+    )
+    found = passages([{"start": 0.0, "end": 11.0, "text": text}], 0, 11)
+    assert [passage.text for passage in found] == [
+        "And so, my fellow Americans,",
+        "ask not what your country can do for you,",
+        "ask what you can do for your country.",
+    ]
