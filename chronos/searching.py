@@ -11,7 +11,7 @@ from typing import Any
 from chronos import app
 from chronos.adapters import vectors
 from chronos.config import Settings
-from projections.passages import Passage, passages
+from projections.passages import Passage, narrowed, passages
 from streams.postgres import Connection, Pool, Row, load_queries
 
 SQL = load_queries("projections.sql", "search.sql")
@@ -93,11 +93,13 @@ async def _hit(pool: Pool, words: str, row: Row, score: float) -> Hit:
 
 
 async def _best_passage(connection: Connection, words: str, row: Row) -> tuple[Passage, str]:
-    """The passage of the chunk that has most of the words, marked; its first one where none has any."""
-    segments = json.loads(row["segments"])
-    found = passages(segments, row["start_seconds"], row["end_seconds"])
+    """The sentence of the chunk that has most of the words, marked, from where they stand; its first one where none
+    has any."""
+    found = passages(json.loads(row["segments"]), row["start_seconds"], row["end_seconds"])
     if not found:
         return Passage(row["start_seconds"], row["end_seconds"], row["body"]), row["body"]
-    ranked = await connection.fetchrow(SQL["best_passage"], words, [passage.text for passage in found])
-    assert ranked is not None
-    return found[ranked["number"] - 1], ranked["marked"]
+    number = await connection.fetchval(SQL["best_passage"], words, [passage.text for passage in found])
+    best = found[number - 1]
+    matches = await connection.fetch(SQL["matches"], words, [text for _, _, text in best.words])
+    best = narrowed(best, [(match["number"] - 1, match["lexeme"]) for match in matches])
+    return best, await connection.fetchval(SQL["marked"], words, best.text)

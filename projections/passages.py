@@ -1,4 +1,4 @@
-"""Passages: sentences and clauses of a transcript with their times, small enough to be jumped to. Pure."""
+"""Passages: sentences of a transcript with their times, small enough to be shown and to be jumped to. Pure."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from dataclasses import dataclass
 from typing import Any
 
 LONGEST = 40  # words; speech without punctuation is cut here, so that a hit is still near its second
-SHORTEST = 5  # words; a comma ends a passage only after so many, so that it still says something by itself
-_CLAUSE = re.compile(r"[,;:،、，；：][\"'”’)]*$")
+FAR = 2.0  # seconds; a hit that begins this much before its words seems wrong to who listens
 _END = re.compile(r"[.!?…。！？]+[\"'”’)]*$")
 
 
 @dataclass(frozen=True)
 class Passage:
-    """A sentence, or a clause of one, in the video's time (seconds)."""
+    """A sentence or so, in the video's time (seconds)."""
 
     start: float
     end: float
     text: str
+    words: tuple[tuple[float, float, str], ...] = ()
 
 
 def passages(segments: Iterable[Mapping[str, Any]], start: float, end: float) -> list[Passage]:
-    """The passages of a transcript's segments (start, end, text, words?) that lie between two times.
+    """The sentences of a transcript's segments (start, end, text, words?) between two times.
 
     Words' own times are used where they are there; else a segment's time is shared out by its letters.
     """
@@ -33,19 +33,43 @@ def passages(segments: Iterable[Mapping[str, Any]], start: float, end: float) ->
         if word[1] < start or word[0] > end:
             continue
         current.append(word)
-        if _ends(word[2], len(current)):
+        if _END.search(word[2]) or len(current) >= LONGEST:
             found.append(_passage(current))
             current = []
     return [*found, _passage(current)] if current else found
 
 
-def _ends(word: str, count: int) -> bool:
-    """Whether a passage of so many words ends after this one."""
-    return bool(_END.search(word)) or count >= LONGEST or (count >= SHORTEST and bool(_CLAUSE.search(word)))
+def narrowed(passage: Passage, matches: Iterable[tuple[int, str]]) -> Passage:
+    """The passage from where its matching words stand nearest together, if that is well after its beginning.
+
+    Speech without punctuation gives long sentences: their beginning can be seconds before what was looked for.
+
+    Args:
+        matches: (number of the word, what it matches), in the order of the words.
+    """
+    first = _tightest(list(matches))
+    if passage.words[first][0] - passage.start < FAR:
+        return passage
+    return _passage(list(passage.words[first:]))
+
+
+def _tightest(matches: list[tuple[int, str]]) -> int:
+    """The number of the first word of the shortest stretch that has every match; the earliest of equals."""
+    wanted = {what for _, what in matches}
+    best, span = 0, None
+    for i, (start, _) in enumerate(matches):
+        seen: set[str] = set()
+        for end, what in matches[i:]:
+            seen.add(what)
+            if seen == wanted:
+                if span is None or end - start < span:
+                    best, span = start, end - start
+                break
+    return best
 
 
 def _passage(words: list[tuple[float, float, str]]) -> Passage:
-    return Passage(words[0][0], words[-1][1], " ".join(text.strip() for _, _, text in words))
+    return Passage(words[0][0], words[-1][1], " ".join(text.strip() for _, _, text in words), tuple(words))
 
 
 def _words(segments: Iterable[Mapping[str, Any]]) -> Iterator[tuple[float, float, str]]:

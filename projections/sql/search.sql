@@ -35,13 +35,11 @@ JOIN transcripts AS t USING (creator_id, video_id, transcript_id)
 ORDER BY n.distance
 
 -- name: best_passage
--- Of some passages the one that holds most of the words, with the words marked.
+-- Of some passages the number of the one that holds most of the words.
 WITH asked AS (
     SELECT replace(plainto_tsquery('english', $1)::text, '&', '|')::tsquery AS query
 )
-SELECT
-    p.number,
-    ts_headline('english', p.text, asked.query, E'HighlightAll=true, StartSel=\x02, StopSel=\x03') AS marked
+SELECT p.number
 FROM asked, unnest($2::text[]) WITH ORDINALITY AS p (text, number)
 ORDER BY
     (
@@ -52,3 +50,18 @@ ORDER BY
     ts_rank_cd(to_tsvector('english', p.text), asked.query) DESC,
     p.number
 LIMIT 1
+
+-- name: matches
+-- Which of some words match, and what.
+SELECT w.number, m.lexeme
+FROM unnest($2::text[]) WITH ORDINALITY AS w (text, number)
+CROSS JOIN LATERAL unnest(to_tsvector('english', w.text)) AS m
+WHERE m.lexeme = ANY (tsvector_to_array(to_tsvector('english', $1)))
+ORDER BY w.number
+
+-- name: marked
+-- A text with the words marked.
+SELECT ts_headline(
+    'english', $2, replace(plainto_tsquery('english', $1)::text, '&', '|')::tsquery,
+    E'HighlightAll=true, StartSel=\x02, StopSel=\x03'
+)

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from projections.passages import LONGEST, passages
+from projections.passages import LONGEST, narrowed, passages
 
 SEGMENT = {"start": 10.0, "end": 20.0, "text": "The tide comes in. The moon pulls it. Nobody sees the thread."}
 
@@ -38,13 +38,16 @@ def test_no_word_is_lost_and_no_passage_is_too_long(texts):
     assert [passage.start for passage in found] == sorted(passage.start for passage in found)
 
 
-def test_a_long_sentence_is_found_by_its_clause():
-    text = (
-        "And so, my fellow Americans, ask not what your country can do for you, ask what you can do for your country."
-    )
-    found = passages([{"start": 0.0, "end": 11.0, "text": text}], 0, 11)
-    assert [passage.text for passage in found] == [
-        "And so, my fellow Americans,",
-        "ask not what your country can do for you,",
-        "ask what you can do for your country.",
-    ]
+def test_a_long_sentence_without_punctuation_is_entered_where_the_words_are():
+    text = "and so my fellow americans ask not what your country can do for you ask what you can do for your country"
+    (whole,) = passages([{"start": 0.0, "end": 11.0, "text": text}], 0, 11)
+    matches = [(5, "ask"), (9, "countri"), (14, "ask"), (21, "countri")]
+    found = narrowed(whole, matches)
+    assert found.text.startswith("ask not what your country")
+    assert found.start == whole.words[5][0]
+
+
+def test_a_passage_whose_words_stand_at_its_beginning_stays_whole():
+    (whole,) = passages([{"start": 0.0, "end": 4.0, "text": "The tide comes in twice a day"}], 0, 4)
+    assert narrowed(whole, [(1, "tide")]) == whole
+    assert narrowed(whole, []) == whole
