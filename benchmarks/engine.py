@@ -148,7 +148,8 @@ def run(measuring: Callable[[Settings, Info], Coroutine[Any, Any, None]], *, pro
             ready = Path(folder) / f"{name}.ready"
             argv = [sys.executable, "-m", "benchmarks.fast_worker", name]
             stack.run(Beside(name, argv, {**env, "READY_FILE": str(ready)}, ready.exists))
-        asyncio.run(measuring(Settings.load(home=folder), stack.announce()))
+        info = stack.announce()
+        asyncio.run(measuring(Settings.load(home=folder), info))
 
 
 if __name__ == "__main__":

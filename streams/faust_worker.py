@@ -7,8 +7,9 @@ generations, and waits up to 1.5 s for a fetch. docs/decisions/ has the measurem
 from __future__ import annotations
 
 import logging
+import tempfile
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from importlib.util import find_spec
 from typing import Any
@@ -48,7 +49,7 @@ class WorkerSettings:
     commit_interval: float = 1.0
     drain: float = 20.0
     instance_id: str | None = None
-    scratch: str = "/tmp/chronos-faust"  # noqa: S108  # Faust wants a directory; nothing is ever written there
+    scratch: str = field(default_factory=tempfile.gettempdir)  # Faust wants a directory; it writes nothing there
 
 
 class _Thread(driver.AIOKafkaConsumerThread):
