@@ -13,18 +13,18 @@ from chronos.config import Settings
 from schemas.batch import BatchExpanded, Chosen
 from schemas.embedding import ChunksEmbedded, EmbeddingsCompleted
 from schemas.event import Event
-from schemas.running import FunctionFailed, NotificationSent, UsageRecorded
+from schemas.running import FunctionFailed, NotificationSent, RunCancelled, UsageRecorded
 from schemas.transcription import SegmentTranscribed, TranscriptionCompleted
 from streams import postgres
 from streams.codec import Codec, Received, Undecodable
 from streams.journal import prepare
 from streams.reading import LogScan
 from streams.record import Record
-from streams.recovery import KeptResult, KeptRun, KeptSpend, Recovery
+from streams.recovery import Choice, Found, KeptCancel, KeptResult, KeptRun, KeptSpend, Recovery
 
 ENDINGS = (TranscriptionCompleted, EmbeddingsCompleted, NotificationSent)  # each the last event of its function
 FACTS: tuple[type[Event], ...] = (
-    SegmentTranscribed, ChunksEmbedded, UsageRecorded, BatchExpanded, FunctionFailed, *ENDINGS
+    SegmentTranscribed, ChunksEmbedded, UsageRecorded, BatchExpanded, FunctionFailed, RunCancelled, *ENDINGS
 )  # fmt: skip
 Progress = Callable[[str, float], None]  # what is done, and the share of it (0 to 1)
 _CHOSEN = TypeAdapter(list[Chosen])
@@ -64,9 +64,12 @@ def _received(codec: Codec, records: Iterable[Record]) -> Iterator[Received]:
             continue
 
 
-def kept(received: Received) -> Iterator[KeptResult | KeptSpend | KeptRun | tuple[str, bytes]]:
+def kept(received: Received) -> Iterator[Found]:
     """What one fact says about the journal. Pure."""
     event = received.event
+    if isinstance(event, RunCancelled):
+        yield KeptCancel(event.run_id)
+        return
     name, _, fingerprint = received.function.partition(" ")
     if not fingerprint:
         return
@@ -80,7 +83,7 @@ def kept(received: Received) -> Iterator[KeptResult | KeptSpend | KeptRun | tupl
         case UsageRecorded() if event.token:
             yield _spend(received, event, name)
         case BatchExpanded():
-            yield f"{name}/{received.cause_id}/choose", _CHOSEN.dump_json(event.chosen)
+            yield Choice(f"{name}/{received.cause_id}/choose", _CHOSEN.dump_json(event.chosen))
         case _:
             pass
     yield _run(received, name, fingerprint)

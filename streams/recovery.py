@@ -52,7 +52,20 @@ class KeptRun(NamedTuple):
     error: str | None
 
 
-Choice = tuple[str, bytes]  # name, what was chosen
+class KeptCancel(NamedTuple):
+    """A run that a person called off."""
+
+    run_id: str
+
+
+class Choice(NamedTuple):
+    """What a function chose once."""
+
+    name: str
+    choice: bytes
+
+
+Found = KeptResult | KeptSpend | KeptRun | KeptCancel | Choice
 
 
 class Recovery:
@@ -61,16 +74,20 @@ class Recovery:
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
 
-    async def keep(self, found: Sequence[KeptResult | KeptSpend | KeptRun | Choice]) -> Counter[str]:
+    async def keep(self, found: Sequence[Found]) -> Counter[str]:
         """All in one transaction; gives how many of each kind."""
         results = [(*one, str(uuid.uuid4())) for one in found if isinstance(one, KeptResult)]
         spends = [one for one in found if isinstance(one, KeptSpend)]
         runs = [one for one in found if isinstance(one, KeptRun)]
-        choices = [one for one in found if not isinstance(one, KeptResult | KeptSpend | KeptRun)]
+        choices = [one for one in found if isinstance(one, Choice)]
+        cancels = [one for one in found if isinstance(one, KeptCancel)]
         async with self._pool.acquire() as connection, connection.transaction():
             await connection.executemany(SQL["result"], results)
             await connection.executemany(SQL["spend"], spends)
             await connection.executemany(SQL["run"], runs)
             await connection.executemany(SQL["choice"], choices)
+            await connection.executemany(SQL["cancel"], cancels)
         ended = sum(run.ending is not None for run in runs)
-        return Counter(results=len(results), spends=len(spends), runs=ended, choices=len(choices))
+        return Counter(
+            results=len(results), spends=len(spends), runs=ended, choices=len(choices), cancelled=len(cancels)
+        )

@@ -21,3 +21,6 @@ WHERE r.lease_token IS NULL
 
 -- name: choice
 INSERT INTO journal.choices (name, choice) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING
+
+-- name: cancel
+INSERT INTO journal.cancelled (run_id) VALUES ($1) ON CONFLICT DO NOTHING
