@@ -13,7 +13,7 @@ from chronos.config import Settings
 from schemas.batch import BatchExpanded, Chosen
 from schemas.embedding import ChunksEmbedded, EmbeddingsCompleted
 from schemas.event import Event
-from schemas.running import FunctionFailed, NotificationSent, RunCancelled, UsageRecorded
+from schemas.running import FunctionFailed, NotificationSent, ResultKept, RunCancelled, UsageRecorded
 from schemas.transcription import SegmentTranscribed, TranscriptionCompleted
 from streams import postgres
 from streams.codec import Codec, Received, Undecodable
@@ -24,7 +24,7 @@ from streams.recovery import Choice, Found, KeptCancel, KeptResult, KeptRun, Kep
 
 ENDINGS = (TranscriptionCompleted, EmbeddingsCompleted, NotificationSent)  # each the last event of its function
 FACTS: tuple[type[Event], ...] = (
-    SegmentTranscribed, ChunksEmbedded, UsageRecorded, BatchExpanded, FunctionFailed, RunCancelled, *ENDINGS
+    SegmentTranscribed, ChunksEmbedded, ResultKept, UsageRecorded, BatchExpanded, FunctionFailed, RunCancelled, *ENDINGS
 )  # fmt: skip
 Progress = Callable[[str, float], None]  # what is done, and the share of it (0 to 1)
 _CHOSEN = TypeAdapter(list[Chosen])
@@ -80,6 +80,8 @@ def kept(received: Received) -> Iterator[Found]:
         case ChunksEmbedded():
             for v in event.vectors:
                 yield KeptResult(v.paid_key, v.values, float(v.tokens), v.cost_micro_usd)
+        case ResultKept():
+            yield KeptResult(event.paid_key, event.result, event.quantity, event.cost_micro_usd)
         case UsageRecorded() if event.token:
             yield _spend(received, event, name)
         case BatchExpanded():
