@@ -13,10 +13,10 @@ from chronos.config import Settings
 from chronos.pipeline import EVENTS, FUNCTIONS
 from schemas.embedding import ChunksEmbedded, EmbeddingsCompleted, TranscriptChunked
 from schemas.topics import TOPICS
-from streams.kafka import Topics
 from streams.postgres import Connection, Pool
 from streams.projector import Batch, Folding, Place, Settling
-from streams.reading import LogScan
+from streams.reading import LogScan, committed
+from streams.stage import Function
 
 Progress = Callable[[str, float], None]  # what is done, and the share of all of it (0 to 1)
 Ends: TypeAlias = Mapping[Place, tuple[int, int]]  # first and next offset
@@ -31,10 +31,12 @@ FOLDED_FROM, FOLDED_TO = 0.1, 0.85  # the share of a verification that is foldin
 
 async def acked(settings: Settings) -> Acked:
     """What each function is done with. Everything that it said before it acked is on the log by now."""
-    topics = Topics(app.cluster(settings))
-    groups = [function.group() for function in FUNCTIONS]
-    found = await asyncio.gather(*(asyncio.to_thread(topics.committed, group) for group in groups))
-    return dict(zip(groups, found, strict=True))
+    return {function.group(): await _committed(settings, function) for function in FUNCTIONS}
+
+
+async def _committed(settings: Settings, function: Function) -> Mapping[Place, int]:
+    places = [(event.name, n) for event in function.consumes for n in range(TOPICS[event.name].partitions)]
+    return await asyncio.to_thread(committed, app.cluster(settings), function.group(), places)
 
 
 async def log_ends(settings: Settings, names: Iterable[str] | None = None) -> Ends:

@@ -20,9 +20,9 @@ from chronos.refolding import Acked, Ends, Progress, Refolding, acked, log_ends
 from chronos.report import Report
 from schemas.topics import DEAD_LETTER
 from streams.journal import prepare
-from streams.kafka import Topics
 from streams.postgres import Connection, Pool, Row, load_queries
 from streams.projector import Place
+from streams.reading import committed
 
 SQL = load_queries("projections.sql", "verify.sql")
 
@@ -178,5 +178,5 @@ def _is_going_on(run: Row, done: Acked) -> bool:
 async def _dead_letters(settings: Settings) -> int:
     """Records that nobody has looked after."""
     ends = await log_ends(settings, [DEAD_LETTER])
-    seen = await asyncio.to_thread(Topics(app.cluster(settings)).committed, DEAD_LETTERS_GROUP)
+    seen = await asyncio.to_thread(committed, app.cluster(settings), DEAD_LETTERS_GROUP, ends)
     return sum(high - max(low, seen.get(place, low)) for place, (low, high) in ends.items())

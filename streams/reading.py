@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
@@ -29,6 +29,24 @@ def watermarks(consumer: Consumer, place: TopicPartition, patience: float = 15.0
             if time.monotonic() > deadline:
                 raise BrokerAway(f"{place.topic}/{place.partition}: {error.args[0].str()}") from error
             time.sleep(0.1)
+
+
+def committed(cluster: Cluster, group: str, places: Iterable[Place], patience: float = 15.0) -> dict[Place, int]:
+    """What a group has committed, without being a member of it. Blocks.
+
+    A consumer is asked, and not the admin client: it waits for a coordinator that has just started or moved.
+
+    Raises:
+        BrokerAway: no answer within `patience` seconds.
+    """
+    consumer = Consumer(cluster.settings({"group.id": group, "enable.auto.commit": False}))
+    try:
+        found = consumer.committed([TopicPartition(*place) for place in places], timeout=patience)
+    except KafkaException as error:
+        raise BrokerAway(f"no offsets of group {group}: {error.args[0].str()}") from error
+    finally:
+        consumer.close()
+    return {(p.topic, p.partition): p.offset for p in found if p.offset >= 0}
 
 
 class LogReader:

@@ -81,11 +81,13 @@ VIDEO = "creator_id = 'creator-1' AND video_id = 'video-1'"
 CHUNK = 'creator_id, video_id, chunk_set_id, "index", body, start_seconds, end_seconds, words, tokens, text_version'
 PAID = "INSERT INTO journal.paid (key, result, quantity, cost_micro_usd, token, paid_at)"
 
+STRAY = "INSERT INTO videos (creator_id, video_id) VALUES ('ada', 'stray')"
+
 PLANTED = [
     pytest.param("DELETE FROM embeddings WHERE {video}", "chunksWithoutVector", "has no vector", id="no-vector"),
     pytest.param("DELETE FROM embeddings WHERE {video}", "rows", "in the log, and not in the tables", id="row-gone"),
     pytest.param("DELETE FROM chunks WHERE {video}", "vectorsWithoutChunk", "has no chunk", id="no-chunk"),
-    pytest.param("INSERT INTO videos (creator_id, video_id) VALUES ('ada', 'stray')", "rows", "not in the log", id="stray"),
+    pytest.param(STRAY, "rows", "in the tables, and not in the log", id="stray"),
     pytest.param("UPDATE videos SET title = 'nobody said so' WHERE {video}", "rows", "differs", id="value"),
     pytest.param("DELETE FROM served WHERE {video}", "rows", "served creator_id=creator-1", id="not-served"),
     pytest.param(
@@ -123,7 +125,10 @@ async def test_what_was_planted_is_named_and_nothing_else_is_after_it_is_taken_a
     assert (await verify(hands.settings, grace=0.0)).ok
 
 
-RUN = "INSERT INTO journal.runs (function, fingerprint, input_id, run_id, first_started_at) SELECT 'f', '1', input, input, 1 FROM open"
+RUN = (
+    "INSERT INTO journal.runs (function, fingerprint, input_id, run_id, first_started_at) "
+    "SELECT 'f', '1', input, input, 1 FROM open"
+)
 SPEND = (
     "INSERT INTO journal.spends (token, function, input_id, run_id, usage, model, quantity, cost_micro_usd, keys) "
     "SELECT input, 'f', input, input, 'audioSeconds', 'm', 1, 1, ARRAY['planted'] FROM open"
@@ -153,7 +158,7 @@ async def test_an_answer_that_came_after_its_runs_end_is_no_difference(hands: Ha
 async def test_a_script_learns_of_a_difference_by_the_exit_code(hands: Hands, stack: Stack):
     code, said = await chronos_verify(stack)
     assert (code, said["ok"], said["differences"]) == (0, True, [])
-    async with planted(hands, "INSERT INTO videos (creator_id, video_id) VALUES ('ada', 'stray')"):
+    async with planted(hands, STRAY):
         code, said = await chronos_verify(stack)
     assert (code, said["ok"], said["counts"]) == (1, False, {"rows": 1})
 
