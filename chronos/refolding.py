@@ -11,7 +11,9 @@ from chronos import app, auditing
 from chronos.adapters import serving, vectors
 from chronos.config import Settings
 from chronos.pipeline import EVENTS, FUNCTIONS
+from schemas.catalogue import CATALOGUE
 from schemas.embedding import ChunksEmbedded, EmbeddingsCompleted, TranscriptChunked
+from schemas.event import Event
 from schemas.topics import TOPICS
 from streams.postgres import Connection, Pool
 from streams.projector import Batch, Folding, Place, Settling
@@ -25,6 +27,8 @@ Acked: TypeAlias = Mapping[str, Mapping[Place, int]]  # committed offsets by gro
 EFFECTS_FIRST = (EmbeddingsCompleted.name, ChunksEmbedded.name, TranscriptChunked.name)
 """Ends are read one after another. What is complete below its end has all of its parts below theirs only if theirs are
 read later."""
+
+CARRIERS = tuple(name for name, event in CATALOGUE.items() if event.paid_keys is not Event.paid_keys)
 
 FOLDED_FROM, FOLDED_TO = 0.1, 0.85  # the share of a verification that is folding
 
@@ -40,8 +44,8 @@ async def _committed(settings: Settings, function: Function) -> Mapping[Place, i
 
 
 async def log_ends(settings: Settings, names: Iterable[str] | None = None) -> Ends:
-    """The ends of topics; of all that is folded, if none is named."""
-    wanted = [*EFFECTS_FIRST, *(event.name for event in EVENTS if event.name not in EFFECTS_FIRST)]
+    """The ends of topics; of all that is folded or carries paid results, if none is named."""
+    wanted = dict.fromkeys((*EFFECTS_FIRST, *(event.name for event in EVENTS), *CARRIERS))
     partitions = {name: TOPICS[name].partitions for name in (wanted if names is None else names)}
     return await asyncio.to_thread(LogScan(app.cluster(settings)).ends, partitions)
 
