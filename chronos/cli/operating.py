@@ -81,7 +81,8 @@ def journal_rebuild(ctx: typer.Context, as_json: Json = False) -> None:
     if as_json:
         print_json(found)
     else:
-        out().print(", ".join(f"{count} {name}" for name, count in found.items()) or "the log holds no facts")
+        counts = ", ".join(f"{count} {name}" for name, count in found.items() if count)
+        out().print(f"put back: {counts}" if counts else "the journal holds all that the log knows")
 
 
 def doctor(ctx: typer.Context, as_json: Json = False) -> None:

@@ -1,4 +1,4 @@
-"""What an earlier attempt has paid for is on the log before the run is said to have failed: it is never bought again."""
+"""What an attempt has paid for is on the log before its run is said to have failed: it is never bought again."""
 
 from __future__ import annotations
 
