@@ -69,7 +69,9 @@ async def test_a_lost_journal_comes_back_from_the_facts(hands: Hands, stack: Sta
 JOURNAL = {
     "paid": "key, md5(result) AS result, quantity, cost_micro_usd, token",
     "spends": "token, function, input_id, run_id, creator_id, video_id, usage, model, quantity, cost_micro_usd, keys",
-    "runs": "function, fingerprint, input_id, run_id, creator_id, video_id, first_started_at, attempts, ending, error, told",
+    "runs": (
+        "function, fingerprint, input_id, run_id, creator_id, video_id, first_started_at, attempts, ending, error, told"
+    ),
     "choices": "name, md5(choice) AS choice",
 }
 
