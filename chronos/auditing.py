@@ -8,7 +8,7 @@ from datetime import datetime
 
 from schemas.embedding import EmbeddingsCompleted
 from schemas.event import Event
-from schemas.running import FunctionFailed, UsageRecorded
+from schemas.running import FunctionFailed, RunCancelled, UsageRecorded
 from schemas.transcription import TranscriptionCompleted
 from streams.codec import Received
 from streams.postgres import Connection, load_queries
@@ -49,6 +49,8 @@ def notes(received: Iterable[Received]) -> Notes:
             found.noted_calls.append(_call(one, event))
         if isinstance(event, ENDINGS):
             found.noted_endings.append((one.function.partition(" ")[0], one.cause_id, one.at))
+        if isinstance(event, RunCancelled):
+            found.noted_endings.append(("", event.run_id, one.at))
     return found
 
 

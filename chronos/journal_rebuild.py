@@ -14,14 +14,14 @@ from schemas.batch import BatchExpanded, Chosen
 from schemas.catalogue import CATALOGUE
 from schemas.embedding import ChunksEmbedded, EmbeddingsCompleted
 from schemas.event import Event
-from schemas.running import FunctionFailed, FunctionRetried, NotificationSent, UsageRecorded
+from schemas.running import FunctionFailed, FunctionRetried, NotificationSent, RunCancelled, UsageRecorded
 from schemas.transcription import SegmentTranscribed, TranscriptionCompleted
 from streams import postgres
 from streams.codec import Codec, Received, Undecodable
 from streams.journal import prepare
 from streams.reading import LogScan
 from streams.record import Record
-from streams.recovery import Kept, KeptChoice, KeptResult, KeptRun, KeptSpend, Recovery
+from streams.recovery import Kept, KeptCancel, KeptChoice, KeptResult, KeptRun, KeptSpend, Recovery
 
 ENDINGS = (TranscriptionCompleted, EmbeddingsCompleted, NotificationSent)  # each the last event of its function
 FACTS = tuple(name for name, event in CATALOGUE.items() if event.kind == "fact")
@@ -73,6 +73,9 @@ def _received(codec: Codec, records: Iterable[Record]) -> Iterator[Received]:
 def kept(received: Received) -> Iterator[Kept]:
     """What one fact says about the journal. Pure."""
     event, at = received.event, received.at
+    if isinstance(event, RunCancelled):
+        yield KeptCancel(event.run_id, at)
+        return
     name, _, fingerprint = received.function.partition(" ")
     if not fingerprint or not _is_uuid(received.cause_id):
         return  # no function of ours said it

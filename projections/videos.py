@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from enum import IntEnum
 
 from schemas.embedding import ChunkRequested, EmbeddingsCompleted, EmbeddingStarted, TranscriptChunked
-from schemas.running import Error, FunctionFailed, FunctionRetried
+from schemas.running import Error, FunctionFailed, FunctionRetried, RunCancelled
 from schemas.transcription import (
     AudioExtracted,
     SegmentTranscribed,
@@ -27,7 +28,8 @@ class Status(IntEnum):
     PROCESSING = 2
     EMBEDDING = 3
     FAILED = 4
-    COMPLETED = 5
+    CANCELLED = 5
+    COMPLETED = 6
 
     @property
     def word(self) -> str:
@@ -73,6 +75,7 @@ VideoEvent = (
     | TranscriptChunked
     | EmbeddingsCompleted
     | FunctionFailed
+    | RunCancelled
 )
 
 REACHES: dict[type, Status] = {
@@ -85,6 +88,7 @@ REACHES: dict[type, Status] = {
     EmbeddingStarted: Status.EMBEDDING,
     TranscriptChunked: Status.EMBEDDING,
     FunctionFailed: Status.FAILED,
+    RunCancelled: Status.CANCELLED,
     EmbeddingsCompleted: Status.COMPLETED,
 }
 
@@ -119,9 +123,10 @@ def _reached(me: Key, event: VideoEvent, received: Received, version: Version) -
     """A video's status is its newest run's; a run's is the highest that was said of it."""
     status = REACHES[type(event)]
     error = error_json(event.error) if isinstance(event, FunctionFailed) else None
-    at = version.at(status)
-    yield Put(VIDEOS, me, "status", (status.word, received.run_id, error, received.at), at)
-    yield Put(RUNS, (*me, received.run_id), "status", (status.word, error, received.at), at)
+    run_id = event.run_id if isinstance(event, RunCancelled) else received.run_id  # a person's fact names its run
+    at = replace(version, run_id=run_id).at(status)
+    yield Put(VIDEOS, me, "status", (status.word, run_id, error, received.at), at)
+    yield Put(RUNS, (*me, run_id), "status", (status.word, error, received.at), at)
 
 
 def _asked(me: Key, received: Received, version: Version) -> Put:

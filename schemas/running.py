@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import AwareDatetime, Field
 
-from schemas.event import Count, CreatorId, Fact, MicroUsd, VideoId, Wire
+from schemas.event import Count, CreatorId, Fact, MicroUsd, RunId, VideoId, Wire
 
 
 class Error(Wire):
@@ -53,6 +53,19 @@ class FunctionFailed(Fact, name="function.failed", version=1):
 
     def part(self) -> str:
         return str(self.attempts)
+
+
+class RunCancelled(Fact, name="run.cancelled", version=1):
+    """A person called a run off: it does and pays nothing more. What was bought before stays."""
+
+    video_id: VideoId
+    creator_id: CreatorId
+    run_id: RunId
+    by: str = Field(description="Who did it, such as the command line.")
+    reason: str
+
+    def part(self) -> str:
+        return self.run_id
 
 
 class UsageRecorded(Fact, name="usage.recorded", version=1):

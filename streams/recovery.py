@@ -60,13 +60,21 @@ class KeptChoice(NamedTuple):
     choice: bytes
 
 
-Kept: TypeAlias = KeptResult | KeptSpend | KeptRun | KeptChoice
+class KeptCancel(NamedTuple):
+    """A run that a person called off."""
+
+    run_id: str
+    at: datetime
+
+
+Kept: TypeAlias = KeptResult | KeptSpend | KeptRun | KeptChoice | KeptCancel
 
 TABLES: dict[str, type[tuple[object, ...]]] = {
     "spends": KeptSpend,
     "results": KeptResult,
     "runs": KeptRun,
     "choices": KeptChoice,
+    "cancelled": KeptCancel,
 }
 """In the order in which they are put back."""
 

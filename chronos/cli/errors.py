@@ -61,12 +61,12 @@ def _spoken() -> tuple[type[BaseException], ...]:
     """Errors whose messages are such a line already."""
     from chronos.config import NotRunning
     from chronos.devstack.errors import DevStackError
-    from chronos.queries import NoSuchVideo
+    from chronos.queries import NoSuchVideo, RunIsOver
     from schemas.avro import Undecodable, Unreleased
     from streams.kafka import BrokerAway, DeliveryFailed, TooLarge, TopicsMissing
     from streams.retry import Fault
 
-    ours = (NotRunning, DevStackError, NoSuchVideo, Fault)
+    ours = (NotRunning, DevStackError, NoSuchVideo, RunIsOver, Fault)
     return (*ours, Undecodable, Unreleased, BrokerAway, TopicsMissing, TooLarge, DeliveryFailed)
 
 

@@ -1,5 +1,6 @@
 -- name: notes
--- What the log says about money: results that ride in facts, paid calls, and when a function was done with an input.
+-- What the log says about money: results that ride in facts, paid calls, and when a function was done with an input, or a
+-- person called a run off (no function then, and the run for the input).
 CREATE UNLOGGED TABLE noted_results (key text NOT NULL);
 CREATE UNLOGGED TABLE noted_calls (
     event_id uuid NOT NULL, token text, function text NOT NULL, creator_id text, video_id text, model text NOT NULL,
@@ -12,8 +13,8 @@ CREATE UNLOGGED TABLE noted_endings (function text NOT NULL, input_id text NOT N
 -- not know is not going on.
 CREATE UNLOGGED TABLE scratch.journal_spends AS
 SELECT
-    s.token::text AS token, s.function, s.input_id::text AS input_id, s.creator_id, s.video_id, s.model,
-    s.cost_micro_usd, s.spent_at, coalesce(r.is_over, true) AS is_over, now() AS seen_at
+    s.token::text AS token, s.function, s.input_id::text AS input_id, s.run_id::text AS run_id, s.creator_id,
+    s.video_id, s.model, s.cost_micro_usd, s.spent_at, coalesce(r.is_over, true) AS is_over, now() AS seen_at
 FROM journal.spends AS s
 LEFT JOIN (
     SELECT function, input_id, bool_and(ending IS NOT NULL AND told) AS is_over
@@ -29,7 +30,13 @@ SELECT key, token::text AS token, cost_micro_usd, paid_at FROM journal.paid WHER
 -- What the log lacks of the journal, and whether that is wrong. `going on`: its run is not over, or what tells it later
 -- comes by twice a minute. `late`: the answer came when its run had ended without it, so that nothing could carry it.
 CREATE UNLOGGED TABLE endings AS
-SELECT function, input_id, max(ended_at) AS ended_at FROM noted_endings GROUP BY function, input_id;
+SELECT token, max(ended_at) AS ended_at
+FROM (
+    SELECT s.token, n.ended_at FROM journal_spends AS s JOIN noted_endings AS n USING (function, input_id)
+    UNION ALL
+    SELECT s.token, n.ended_at FROM journal_spends AS s JOIN noted_endings AS n ON n.function = '' AND n.input_id = s.run_id
+) AS found
+GROUP BY token;
 CREATE UNLOGGED TABLE untold AS
 SELECT
     s.*,
@@ -39,7 +46,7 @@ SELECT
         ELSE 'lost'
     END AS state
 FROM journal_spends AS s
-LEFT JOIN endings AS e USING (function, input_id)
+LEFT JOIN endings AS e USING (token)
 WHERE NOT EXISTS (SELECT FROM noted_calls AS n WHERE n.token = s.token);
 CREATE UNLOGGED TABLE uncarried AS
 SELECT
@@ -47,7 +54,7 @@ SELECT
     CASE WHEN NOT s.is_over THEN 'going on' WHEN p.paid_at > e.ended_at THEN 'late' ELSE 'lost' END AS state
 FROM journal_results AS p
 LEFT JOIN journal_spends AS s USING (token)
-LEFT JOIN endings AS e USING (function, input_id)
+LEFT JOIN endings AS e USING (token)
 WHERE NOT EXISTS (SELECT FROM noted_results AS n WHERE n.key = p.key)
 
 -- name: usage_unexplained

@@ -13,7 +13,8 @@ CREATE TEMP TABLE recovered_runs (
     function text NOT NULL, fingerprint text NOT NULL, input_id uuid NOT NULL, run_id uuid NOT NULL, creator_id text,
     video_id text, first_started_at int8 NOT NULL, attempts int4 NOT NULL, ending text, error jsonb
 );
-CREATE TEMP TABLE recovered_choices (name text NOT NULL, choice bytea NOT NULL)
+CREATE TEMP TABLE recovered_choices (name text NOT NULL, choice bytea NOT NULL);
+CREATE TEMP TABLE recovered_cancelled (run_id uuid NOT NULL, at timestamptz NOT NULL)
 
 -- name: spends
 INSERT INTO journal.spends (
@@ -62,3 +63,7 @@ ON CONFLICT (function, fingerprint, input_id) DO NOTHING
 INSERT INTO journal.choices (name, choice)
 SELECT DISTINCT ON (name) name, choice FROM recovered_choices ORDER BY name
 ON CONFLICT (name) DO NOTHING
+
+-- name: cancelled
+INSERT INTO journal.cancelled (run_id, at) SELECT run_id, min(at) FROM recovered_cancelled GROUP BY run_id
+ON CONFLICT (run_id) DO NOTHING

@@ -1,12 +1,15 @@
 """A worker of one function that does nothing but wait, for the loss experiment: run it, kill it, run it again.
 
 Usage: python -m tests.faults.sleepy_worker BOOTSTRAP DATABASE_URL DONE_FILE
-Each video's id says how long it takes, in milliseconds, after its last dash.
+Each video's id says how long it takes, in milliseconds, after its last dash; one whose id begins with `die` kills the
+process instead, and one whose id begins with `hang` holds up its event loop.
 """
 
 import asyncio
+import os
 import signal
 import sys
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -26,6 +29,10 @@ class Notebook:
         self._file = path.open("a")
 
     async def wait(self, video_id: str) -> None:
+        if video_id.startswith("die"):
+            os.kill(os.getpid(), signal.SIGKILL)
+        if video_id.startswith("hang"):
+            time.sleep(3600)  # noqa: ASYNC251  # that is the fault
         await asyncio.sleep(int(video_id.rsplit("-", 1)[1]) / 1000)
         self._file.write(f"{video_id}\n")
         self._file.flush()

@@ -15,7 +15,15 @@ from schemas.embedding import (
     Vector,
 )
 from schemas.event import Coordinates, Event
-from schemas.running import Error, FailedEvent, FunctionFailed, FunctionRetried, NotificationSent, UsageRecorded
+from schemas.running import (
+    Error,
+    FailedEvent,
+    FunctionFailed,
+    FunctionRetried,
+    NotificationSent,
+    RunCancelled,
+    UsageRecorded,
+)
 from schemas.spaces import SpaceActivated, SpaceRegistered, SpaceRetired
 from schemas.transcription import (
     AudioExtracted,
@@ -149,6 +157,7 @@ EXAMPLES: list[Event] = [
         keys=[DIGEST],
         token="call-7",
     ),
+    RunCancelled(**WHO, run_id=INPUT, by="chronos cancel", reason="wrong file – «neu»"),
     NotificationSent(**WHO, channel="log", target="operators@søn", status="sent"),
     SpaceRegistered(space=SPACE, model="text-embedding-3-small", dimensions=1536, by="Ada", why="der erste Raum"),
     SpaceActivated(space=SPACE, by="Ada", why="gefüllt"),
