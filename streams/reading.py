@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
@@ -29,6 +29,31 @@ def watermarks(consumer: Consumer, place: TopicPartition, patience: float = 15.0
             if time.monotonic() > deadline:
                 raise BrokerAway(f"{place.topic}/{place.partition}: {error.args[0].str()}") from error
             time.sleep(0.1)
+
+
+def committed(cluster: Cluster, group: str, places: Iterable[Place], patience: float = 15.0) -> dict[Place, int]:
+    """What a group has committed, without being a member of it. Blocks.
+
+    A coordinator that has just started or moved is waited for. A consumer is asked, and not the admin client: that one
+    kills its process when it asks such a coordinator (measured, confluent-kafka's list_consumer_group_offsets).
+
+    Raises:
+        BrokerAway: no answer within `patience` seconds.
+    """
+    consumer = Consumer(cluster.settings({"group.id": group, "enable.auto.commit": False}))
+    asked = [TopicPartition(*place) for place in places]
+    deadline = time.monotonic() + patience
+    try:
+        while True:
+            try:
+                found = consumer.committed(asked, timeout=5)
+                return {(p.topic, p.partition): p.offset for p in found if p.offset >= 0}
+            except KafkaException as error:
+                if time.monotonic() > deadline:
+                    raise BrokerAway(f"no offsets of group {group}: {error.args[0].str()}") from error
+                time.sleep(0.1)
+    finally:
+        consumer.close()
 
 
 class LogReader:
