@@ -73,8 +73,9 @@ def chunk(transcript: Transcript, chunking: Chunking = DEFAULT) -> list[Chunk]:
 _EAST_ASIAN = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 _SOUTH_EAST_ASIAN = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff"
 _LONGEST_WORD = 24
+_MOST_MARKS = 5000  # after a letter of Chinese or Japanese; more than `tokens` is no text that a provider takes
 _PIECE = re.compile(  # a letter of Chinese or Japanese; about a word of Thai, Lao, Burmese, Khmer; a word of the rest
-    rf"[{_EAST_ASIAN}][、。，．！？：；」』）】〉》…]*"
+    rf"[{_EAST_ASIAN}][、。，．！？：；」』）】〉》…]{{0,{_MOST_MARKS}}}"
     rf"|[{_SOUTH_EAST_ASIAN}]{{1,5}}"
     rf"|[^\s{_EAST_ASIAN}{_SOUTH_EAST_ASIAN}]{{1,{_LONGEST_WORD}}}"
 )
