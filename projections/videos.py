@@ -29,11 +29,8 @@ class Status(IntEnum):
     FAILED = 4
     COMPLETED = 5
 
-    @property
-    def word(self) -> str:
-        return self.name.lower()
 
-
+WORDS = {status: status.name.lower() for status in Status}  # a member's name is looked up slowly
 FUNCTIONS = ("transcribe-video", "generate-embeddings")  # whose failure is the video's
 
 VIDEOS = Table(
@@ -119,9 +116,9 @@ def _reached(me: Key, event: VideoEvent, received: Received, version: Version) -
     """A video's status is its newest run's; a run's is the highest that was said of it."""
     status = REACHES[type(event)]
     error = error_json(event.error) if isinstance(event, FunctionFailed) else None
-    at = version.at(status)
-    yield Put(VIDEOS, me, "status", (status.word, received.run_id, error, received.at), at)
-    yield Put(RUNS, (*me, received.run_id), "status", (status.word, error, received.at), at)
+    word, at = WORDS[status], version.at(status)
+    yield Put(VIDEOS, me, "status", (word, received.run_id, error, received.at), at)
+    yield Put(RUNS, (*me, received.run_id), "status", (word, error, received.at), at)
 
 
 def _asked(me: Key, received: Received, version: Version) -> Put:
