@@ -98,33 +98,41 @@ async def until(what: str, holds: Callable[[], bool], patience: float = 120.0) -
 
 
 @dataclass(frozen=True)
-class Recovered:
-    """Seconds from the kill until another worker's events, by what is waited for."""
+class Kill:
+    """One worker's death, and what was seen after it."""
 
-    first: float  # one on any of the dead one's partitions
+    killed: float
+    first: float  # an event on any of its partitions
     all: float  # one on each of them
-    begun: float  # those of all that it had in hand
+    begun: set[str]  # the requests that it had in hand
 
 
-async def kill(up: DevStack, watch: Watch, who: str) -> Recovered:
+async def kill(up: DevStack, watch: Watch, who: str) -> Kill:
     await asyncio.sleep(random.uniform(2.0, 5.0))  # any moment between two heartbeats
     lost = watch.of(who)
     pid = next(w.pid for w in up.announce().workers if w.name == who)
     os.kill(pid, signal.SIGKILL)
-    killed = time.monotonic()
-    begun = {video for video in watch.unanswered(lost) if watch.partitions[video] in lost}
+    killed, begun = time.monotonic(), watch.unanswered(lost)
     first = await until("a first event", lambda: len(watch.of(who)) < len(lost))
-    all_ = await until("an event on each", lambda: not watch.of(who))
+    each = await until("an event on each", lambda: not watch.of(who))
     await asyncio.to_thread(up.revive)
-    last = await until("what the dead worker had begun", lambda: begun <= watch.seen.keys())
     await until("both have partitions", watch.is_shared)
-    return Recovered(first - killed, all_ - killed, last - killed)
+    return Kill(killed, first, each, begun)
 
 
-async def measure(up: DevStack, kills: int) -> list[Recovered]:
+async def measure(up: DevStack, count: int) -> dict[str, list[float]]:
+    """Seconds from each kill, by what was waited for."""
     async with watched(up.bootstrap) as watch:
         await until("both have partitions", watch.is_shared)
-        return [await kill(up, watch, WORKERS[n % 2]) for n in range(kills)]
+        kills = [await kill(up, watch, WORKERS[n % 2]) for n in range(count)]
+        await until("all that was begun", lambda: all(one.begun <= watch.seen.keys() for one in kills))
+    return {
+        "first new event on its partitions": [one.first - one.killed for one in kills],
+        "a new event on each of them": [one.all - one.killed for one in kills],
+        "the last of what it had in hand": [
+            max(watch.seen[video] for video in one.begun) - one.killed for one in kills if one.begun
+        ],
+    }
 
 
 def main() -> None:
@@ -135,12 +143,8 @@ def main() -> None:
         up.run(*(worker(up, who, "echo", WHO=who) for who in WORKERS))
         found = asyncio.run(measure(up, asked.kills))
     print(f"{platform.node()} {platform.machine()}, {os.cpu_count()} cores, {datetime.now(UTC):%Y-%m-%d %H:%M} UTC")
-    print(f"{len(found)} kills of one of two workers (session timeout 10 s, lease 60 s), seconds, median (worst):")
-    for what, times in {
-        "first new event on its partitions": [one.first for one in found],
-        "a new event on each of them": [one.all for one in found],
-        "the last of what it had begun": [one.begun for one in found],
-    }.items():
+    print(f"{asked.kills} kills of one of two workers (session timeout 10 s, lease 60 s), seconds, median (worst):")
+    for what, times in found.items():
         print(f"{what}: {statistics.median(times):.1f} ({max(times):.1f})")
 
 
