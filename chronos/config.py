@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AliasChoices, Field, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import AliasChoices, Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from chronos.devstack.home import Info, read_dev_json
 
@@ -50,6 +51,11 @@ class Settings(BaseSettings):
     openai_base_url: str | None = _named("OPENAI_BASE_URL")
 
     storage_url: str | None = Field(default=None, description="Where the videos are; a folder of the home if absent.")
+    https_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(), description="Hosts whose https links are storage paths too: example.org,*.example.org."
+    )
+    allow_private_addresses: bool = Field(default=False, description="Links may lead into your own network.")
+    largest_download: int = Field(default=20 << 30, ge=1, description="Bytes of a video behind a link.")
     speech_model: str | None = None
     embedding_model: str | None = None
     embedding_dimensions: int | None = Field(default=None, ge=1, le=16_000)
@@ -64,6 +70,23 @@ class Settings(BaseSettings):
     drain: float = Field(default=20.0, ge=1.0, le=50.0, description="Seconds for work to end at a stop or a rebalance.")
     worker_id: str | None = Field(default=None, description="A fixed name makes this worker a static group member.")
     local_ai: bool = Field(default=False, description="The provider is the local AI server, with its models.")
+
+    @field_validator("https_hosts", mode="before")
+    @classmethod
+    def _listed(cls, given: Any) -> Any:
+        """A JSON list, or names with commas between."""
+        if not isinstance(given, str):
+            return given
+        return json.loads(given) if given.lstrip().startswith("[") else [one for one in given.split(",") if one.strip()]
+
+    @field_validator("https_hosts")
+    @classmethod
+    def _are_hosts(cls, given: tuple[str, ...]) -> tuple[str, ...]:
+        if given:
+            from chronos.adapters.links import Hosts  # httpx takes a tenth of a second, which few commands need
+
+            Hosts(given)
+        return given
 
     @classmethod
     def load(cls, **given: Any) -> Self:

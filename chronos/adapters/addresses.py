@@ -1,4 +1,4 @@
-"""Which network addresses a download may connect to: the public ones, and by a setting those of one's own network. Pure.
+"""Which network addresses a download may connect to: public ones, and by a setting those of the own network. Pure.
 
 The table is IANA's registries of special addresses (RFC 6890 and what has been added since), kept here because the
 `is_private` and `is_global` of Python's ipaddress have changed between patch releases.
@@ -79,9 +79,7 @@ def refusal(address: str, *, allow_own: bool = False) -> str | None:
         found = kind(ip_address(address))
     except ValueError:
         return "no address"
-    if found is Kind.PUBLIC or (allow_own and found in OWN):
-        return None
-    return found.value
+    return None if found is Kind.PUBLIC or (allow_own and found in OWN) else str(found.value)
 
 
 def _inside(address: Address) -> IPv4Address | None:
