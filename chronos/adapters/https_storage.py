@@ -112,11 +112,11 @@ class HttpsStorage:
         for _ in range(self._patience.redirects + 1):
             response = await self._ask(client, link)
             try:
-                if not response.is_redirect:
+                if not response.has_redirect_location:
                     _expect_object(response, link)
                     yield link, response
                     return
-                link = self._next(link, response.headers.get("location", ""))
+                link = self._next(link, response.headers["location"])
             finally:
                 await response.aclose()
         raise StorageRefused(f"{link} is redirected more than {self._patience.redirects} times: give the last link")
