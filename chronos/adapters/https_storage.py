@@ -84,8 +84,8 @@ class HttpsStorage:
         try:
             async with (
                 asyncio.timeout(self._patience.longest),
-                self._client() as client,
-                self._answer(client, link) as (found, response),
+                self._wire() as wire,
+                self._answer(wire, link) as (found, response),
             ):
                 return await self._body(response, found, room / "source")
         except TimeoutError:
@@ -95,22 +95,18 @@ class HttpsStorage:
         except (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL) as error:
             raise StorageUnavailable(f"{link} broke off: {_why(error)}") from error
 
-    def _client(self) -> httpx.AsyncClient:
+    def _wire(self) -> httpx.AsyncHTTPTransport:
+        """One request, one answer. No proxy, which would resolve the name itself; no cookies, .netrc or redirects."""
         if self._trust is None:
             self._trust = httpx.create_ssl_context()
-        return httpx.AsyncClient(
-            verify=self._trust,
-            trust_env=False,  # a proxy would resolve the name itself, and a .netrc would hand out passwords
-            follow_redirects=False,
-            limits=httpx.Limits(max_connections=1, max_keepalive_connections=0),
-            timeout=httpx.Timeout(self._patience.stall, connect=self._patience.connect),
-        )
+        limits = httpx.Limits(max_connections=1, max_keepalive_connections=0)
+        return httpx.AsyncHTTPTransport(verify=self._trust, trust_env=False, limits=limits)
 
     @asynccontextmanager
-    async def _answer(self, client: httpx.AsyncClient, link: Link) -> AsyncIterator[tuple[Link, httpx.Response]]:
+    async def _answer(self, wire: httpx.AsyncHTTPTransport, link: Link) -> AsyncIterator[tuple[Link, httpx.Response]]:
         """The response that holds the object, and where it was found after redirects."""
         for _ in range(self._patience.redirects + 1):
-            response = await self._ask(client, link)
+            response = await self._ask(wire, link)
             try:
                 if not response.has_redirect_location:
                     _expect_object(response, link)
@@ -128,22 +124,25 @@ class HttpsStorage:
         self._hosts.check(following)
         return following
 
-    async def _ask(self, client: httpx.AsyncClient, link: Link) -> httpx.Response:
+    async def _ask(self, wire: httpx.AsyncHTTPTransport, link: Link) -> httpx.Response:
         """Sends the request to the first address that can be connected to."""
         failed: httpx.ConnectError | httpx.ConnectTimeout | None = None
         for address in await self._addresses(link):
-            request = client.build_request(
-                "GET",
-                link.pinned(address),
-                headers={"Host": link.authority, "Accept": "*/*", "Accept-Encoding": "identity"},
-                extensions={"sni_hostname": link.host},
-            )
             try:
                 async with asyncio.timeout(self._patience.stall):
-                    return await client.send(request, stream=True)
+                    return await wire.handle_async_request(self._request(link, address))
             except (httpx.ConnectError, httpx.ConnectTimeout) as error:
                 failed = error
         raise StorageUnavailable(f"{link} is out of reach: {_why(failed)}") from failed
+
+    def _request(self, link: Link, address: str) -> httpx.Request:
+        stall, connect = self._patience.stall, self._patience.connect
+        return httpx.Request(
+            "GET",
+            link.pinned(address),
+            headers={"Host": link.authority, "Accept": "*/*", "Accept-Encoding": "identity", "User-Agent": "chronos"},
+            extensions={"sni_hostname": link.host, "timeout": httpx.Timeout(stall, connect=connect).as_dict()},
+        )
 
     async def _addresses(self, link: Link) -> list[str]:
         """Addresses of the link's host, all of them checked.

@@ -13,7 +13,7 @@ from typing import Self
 from agents.ports import Fetched, StorageUnavailable
 
 BLOCK = 1 << 20
-"""Bytes a write: smaller blocks hop to the thread pool too often, larger ones delay a cancellation."""
+"""Bytes at once: smaller blocks hop to the thread pool too often, larger ones delay a cancellation."""
 
 
 class Part:
