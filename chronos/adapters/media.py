@@ -12,13 +12,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import chronos
 from agents.cutter import Cutting, silences, spans
 from agents.ports import Audio, Fetched, MediaLimit, StorageUnavailable, UnreadableMedia
-from chronos.adapters import media_child
 from chronos.adapters.sound import RATE, WIDTH, levels
 from streams.retry import Fault, Unavailable
 
 _ANSWER_LIMIT = 1 << 16
+
+_ROOT = str(Path(chronos.__file__).resolve().parents[1])
+_PROGRAM = "import sys; sys.path.insert(0, sys.argv[1]); from chronos.adapters.media_child import main; main()"
 
 
 @dataclass(frozen=True)
@@ -81,7 +84,9 @@ class PyAvMedia:
             child = await asyncio.create_subprocess_exec(
                 sys.executable,
                 "-I",  # no environment, no user packages, no current directory
-                media_child.__file__,
+                "-c",
+                _PROGRAM,
+                _ROOT,
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=log,
