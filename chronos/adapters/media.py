@@ -59,12 +59,12 @@ class PyAvMedia:
 
     async def _decode(self, file: Path, sound: Path, room: Path) -> dict[str, Any]:
         said, status = await self._run(self._job(file, sound), room)
-        if said and status == 0:
-            answer: dict[str, Any] = json.loads(said)
-            if "error" not in answer:
-                return answer
-            raise _fault(answer["error"], answer["message"])
-        raise self._death(status, room)
+        answer = _answer(said) if status == 0 else None
+        if answer is None:
+            raise self._death(status, room)
+        if "error" in answer:
+            raise _fault(answer["error"], str(answer.get("message")))
+        return answer
 
     def _job(self, file: Path, sound: Path) -> bytes:
         job = {
@@ -114,8 +114,7 @@ class PyAvMedia:
             )
         if status == -signal.SIGKILL:
             return Unavailable("the media process was killed from outside; the system may be out of memory")
-        last = (room / "media.log").read_text(errors="replace").strip().splitlines()[-1:]
-        reason = last[0][:300] if last else f"status {status}"
+        reason = _last_words(room / "media.log") or f"status {status}"
         return UnreadableMedia(f"the media file makes the decoder crash ({reason}): convert it to a common format")
 
 
@@ -126,8 +125,31 @@ async def _converse(child: asyncio.subprocess.Process, job: bytes) -> tuple[byte
         child.stdin.write(job)
         await child.stdin.drain()
         child.stdin.close()
-    said = await child.stdout.readline()
+    try:
+        said = await child.stdout.readline()
+    except ValueError:  # longer than the limit: it is no longer ours
+        return b"", -signal.SIGABRT
     return said, await child.wait()
+
+
+def _answer(said: bytes) -> dict[str, Any] | None:
+    """What the child says of its job. None where it makes no sense: a hostile file may have taken the child over."""
+    try:
+        found = dict(json.loads(said))
+        if "error" in found:
+            return found
+        answer = {"codec": str(found["codec"])[:100], "duration": float(found["duration"])}
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None
+    return answer if 0 <= answer["duration"] < float("inf") else None
+
+
+def _last_words(log: Path) -> str:
+    """The end of what FFmpeg said. A file can make it say gigabytes."""
+    with log.open("rb") as file:
+        file.seek(max(0, file.seek(0, os.SEEK_END) - 2000))
+        lines = file.read().decode(errors="replace").strip().splitlines()
+    return lines[-1][-300:] if lines else ""
 
 
 async def _end(child: asyncio.subprocess.Process) -> None:

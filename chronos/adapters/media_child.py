@@ -165,7 +165,7 @@ def _cut_off(container: InputContainer, stream: AudioStream, size: int, end: flo
     return False
 
 
-def _said(error: OSError | ValueError) -> str:
+def _said(error: Exception) -> str:
     """FFmpeg's own words, without the addresses and numbers that PyAV puts around them."""
     log = getattr(error, "log", None)
     words = log[2].strip() if log else getattr(error, "strerror", None) or str(error)
@@ -180,11 +180,11 @@ def answer(job: dict[str, Any]) -> dict[str, Any]:
         return {"error": "unreadable", "message": str(error)}
     except (Limit, MemoryError, av.error.MemoryError) as error:
         return {"error": "limit", "message": str(error) or "it needs more memory than it may have"}
-    except (OSError, ValueError) as error:  # av.error.FFmpegError is a ValueError or an OSError, or both
+    except (av.error.FFmpegError, OSError, ValueError) as error:
         return {"error": _kind(error), "message": _said(error)}
 
 
-def _kind(error: OSError | ValueError) -> str:
+def _kind(error: Exception) -> str:
     number = getattr(error, "errno", None)
     return {errno.ENOSPC: "disk", errno.EDQUOT: "disk", errno.EFBIG: "limit"}.get(number or 0, "unreadable")
 
