@@ -138,10 +138,10 @@ def _answer(said: bytes) -> dict[str, Any] | None:
         found = dict(json.loads(said))
         if "error" in found:
             return found
-        answer = {"codec": str(found["codec"])[:100], "duration": float(found["duration"])}
+        codec, duration = str(found["codec"])[:100], float(found["duration"])
     except (ValueError, KeyError, TypeError, RecursionError):
         return None
-    return answer if 0 <= answer["duration"] < float("inf") else None
+    return {"codec": codec, "duration": duration} if 0 <= duration < float("inf") else None
 
 
 def _last_words(log: Path) -> str:
