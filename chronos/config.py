@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
+from urllib.parse import unquote, urlsplit
 
-from pydantic import AliasChoices, Field, SecretStr, field_validator
+from pydantic import AliasChoices, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from chronos.devstack.home import Info, read_dev_json
+from streams.redaction import keep_secret
 
 LOCAL_SPEECH, LOCAL_EMBEDDING, LOCAL_DIMENSIONS = "whisper-tiny.en", "multilingual-e5-small", 384
 SPEECH, EMBEDDING, DIMENSIONS = "gpt-transcribe", "text-embedding-3-small", 1536
@@ -37,6 +39,18 @@ class NotRunning(Exception):
 
 def _named(name: str) -> Any:
     return Field(default=None, validation_alias=AliasChoices(name, name.lower()))
+
+
+def _passwords(*urls: str | None) -> Iterator[str]:
+    """The passwords in URLs, as they are written and as they are meant; none that is the name of something as well."""
+    for url in urls:
+        try:
+            parts = urlsplit(url or "")
+            password, names = parts.password, {parts.username, parts.hostname, parts.path.strip("/"), "postgres"}
+        except ValueError:
+            continue
+        if password and password not in names:
+            yield from (password, unquote(password))
 
 
 class Settings(BaseSettings):
@@ -88,6 +102,13 @@ class Settings(BaseSettings):
             Hosts(given)
         return given
 
+    @model_validator(mode="after")
+    def _keep_secrets(self) -> Self:
+        """Whoever knows the settings shows none of their secrets from now on."""
+        key = self.openai_api_key.get_secret_value() if self.openai_api_key else None
+        keep_secret(key, *_passwords(self.database_url, self.openai_base_url, self.storage_url))
+        return self
+
     @classmethod
     def load(cls, **given: Any) -> Self:
         """The environment's settings, completed by the running stack's where they name no broker or database."""
@@ -105,6 +126,7 @@ class Settings(BaseSettings):
         }
         if info.ai_base_url and not (self.openai_api_key or self.openai_base_url):
             found |= {"openai_base_url": info.ai_base_url, "local_ai": True}
+        keep_secret(*_passwords(info.database_url))
         return self.model_copy(update=found)
 
     def kafka(self) -> str:

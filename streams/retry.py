@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from tenacity import RetryCallState, wait_exponential_jitter
 
+from streams.redaction import redact
+
 
 class Fault(Exception):
     """Something that a step could not do. Its message names the thing, the limit and the remedy."""
@@ -77,7 +79,8 @@ class Retry:
 
 def judge(error: BaseException, attempt: int, retry: Retry) -> Verdict:
     """The ending of an attempt that raised. Unknown errors are retried: a bug may be mended while the run waits."""
-    problem = Problem(type(error).__name__, str(error) or repr(error), not isinstance(error, Refused))
+    said = redact(str(error) or repr(error))  # it goes on the log, where it stays for ever
+    problem = Problem(type(error).__name__, said, not isinstance(error, Refused))
     if isinstance(error, Refused):
         return Dead(problem)
     if isinstance(error, Paced):
