@@ -25,12 +25,15 @@ _FORMS = (
         rf"\1{HIDDEN}@",
     ),
     (re.compile(r"\b(https?://)[^\s:/@?#'\"]{1,500}@", re.IGNORECASE), rf"\1{HIDDEN}@"),
+    (re.compile(r"\b(bearer|basic)\s+[\w.~+/=-]{6,}", re.IGNORECASE), rf"\1 {HIDDEN}"),
     # name=value, name: value, "name": "value", in a storage path's query as well
     (
-        re.compile(rf"((?<![a-z]){_WORD}['\"]?\s{{0,3}}[=:]\s{{0,3}}['\"]?)[^\s'\"&,;)}}\]]+", re.IGNORECASE),
+        re.compile(
+            rf"((?<![a-z]){_WORD}['\"]?\s{{0,3}}[=:]\s{{0,3}}['\"]?)(?:(?:bearer|basic)\s+)?[^\s'\"&,;)}}\]]+",
+            re.IGNORECASE,
+        ),
         rf"\1{HIDDEN}",
     ),
-    (re.compile(r"\b(bearer|basic)\s+[\w.~+/=-]{6,}", re.IGNORECASE), rf"\1 {HIDDEN}"),
     (re.compile(r"\b((?:sk|pk|rk|key|sess)-[\w-]{0,4})[\w.*-]{8,}"), rf"\1{HIDDEN}"),  # OpenAI and its likes
     (re.compile(r"\beyJ[\w-]{8,}\.[\w-]+(?:\.[\w-]*)?"), HIDDEN),  # JSON Web Tokens: Supabase's keys
     (re.compile(r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b|\bAIza[\w-]{30,}|\bgh[pousr]_\w{20,}|\bxox[abprs]-[\w-]{10,}"), HIDDEN),
