@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Self
 
-from pydantic import AwareDatetime, Field, model_validator
+from pydantic import AwareDatetime, Field, field_validator, model_validator
 
-from schemas.event import Command, Coordinates, CreatorId, Fact, VideoId, Wire
+from schemas.event import BatchId, Command, Coordinates, CreatorId, Fact, VideoId, Wire
 
 
 class VideoFilter(Wire):
@@ -17,6 +18,15 @@ class VideoFilter(Wire):
     model_not: str | None = Field(default=None, description="Videos without a complete set in this model's space.")
     before: AwareDatetime | None = Field(default=None, description="Videos whose newest transcript is older than this.")
 
+    @field_validator("before")
+    @classmethod
+    def _has_a_moment(cls, before: datetime | None) -> datetime | None:
+        """Near the calendar's ends a zone can lead out of it."""
+        try:
+            return before and before.astimezone(UTC)
+        except OverflowError as error:
+            raise ValueError("outside the calendar") from error
+
     def is_empty(self) -> bool:
         return not any((self.creator_id, self.status, self.model_not, self.before))
 
@@ -24,7 +34,7 @@ class VideoFilter(Wire):
 class EmbeddingsBatchReprocess(Command, name="embeddings.batch-reprocess", version=1):
     """Videos, named or filtered, are to be embedded again from their transcripts. An empty choice is refused."""
 
-    batch_id: str = Field(min_length=1, max_length=200)
+    batch_id: BatchId
     creator_id: CreatorId | None = None
     video_ids: list[VideoId] | None = None
     filter: VideoFilter | None = None

@@ -9,8 +9,10 @@ from pydantic.alias_generators import to_camel
 
 MAX_LONG = 2**63 - 1  # what an Avro long and a Postgres bigint can hold
 
-VideoId = Annotated[str, StringConstraints(min_length=1, max_length=200)]
-CreatorId = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+NO_NUL = r"^[^\x00]*$"  # Postgres holds none: "a\0" would be taken for "a", which may be somebody else's
+VideoId = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=NO_NUL)]
+CreatorId = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=NO_NUL)]
+BatchId = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=NO_NUL)]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Seconds = Annotated[float, Field(ge=0)]
 MicroUsd = Annotated[int, Field(ge=0, le=MAX_LONG, description="Millionths of a US dollar.")]

@@ -65,7 +65,7 @@ class Version:
     offset: int
 
     def at(self, rank: int = 0) -> bytes:
-        """57 bytes that sort as versions do. `rank`: a status's height within its run."""
+        """65 bytes that sort as versions do. `rank`: a status's height within its run."""
         micros = int(self.time.timestamp() * 1_000_000)
         return b"".join(
             (
