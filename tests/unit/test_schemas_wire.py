@@ -42,7 +42,7 @@ PLAIN = {
     Count: st.integers(0, MAX_LONG),
     Seconds: st.floats(0, allow_infinity=False),
     Sha256: st.from_regex(r"[0-9a-f]{64}", fullmatch=True),
-    VideoId: st.text(min_size=1, max_size=200),
+    VideoId: st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=200),
 }
 
 
