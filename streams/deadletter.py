@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from streams.record import Record
+from streams.redaction import redact
 
 TOPIC = "dead-letter"
 LARGEST_VALUE = 1024 * 1024
@@ -10,6 +11,7 @@ LARGEST_VALUE = 1024 * 1024
 
 def dead_letter(record: Record, group: str, reason: str) -> Record:
     """The record for the dead-letter topic. A value over 1 MiB stays where it is: the headers say where."""
+    reason = redact(reason)
     small = len(record.value or b"") <= LARGEST_VALUE
     told = {
         "__connect.errors.topic": record.topic,
