@@ -12,6 +12,7 @@ from typing import Any
 from chronos import app
 from chronos.adapters import vectors
 from chronos.config import Settings
+from chronos.folding import folding
 from chronos.pipeline import TABLES
 from streams.postgres import Connection, Pool, load_queries
 from streams.projector import Place
@@ -80,9 +81,9 @@ async def _scratch(settings: Settings) -> AsyncIterator[Pool]:
 
 async def _fold(settings: Settings, scratch: Pool, until: Mapping[Place, int], progress: Progress) -> int:
     """Folds the log up to the checkpoints; gives the number of records."""
-    folding = await app.folding(settings, scratch, vectors.Partitions("none"))
+    folded = await folding(settings, scratch, vectors.Partitions("none"))
     scan = LogScan(app.cluster(settings))
-    partitions = {topic: folding.topic_ids[topic][1] for topic in folding.topics()}
+    partitions = {topic: folded.topic_ids[topic][1] for topic in folded.topics()}
     begins = {place: low for place, (low, _) in (await asyncio.to_thread(scan.ends, partitions)).items()}
     total = sum(max(0, end - begins[place]) for place, end in until.items())
     expected: dict[Place, int | None] = {}
@@ -90,7 +91,7 @@ async def _fold(settings: Settings, scratch: Pool, until: Mapping[Place, int], p
     batches = scan.read(until, begins)
     while (records := await asyncio.to_thread(next, batches, None)) is not None:
         if records:
-            expected |= await folding.apply(records, expected)
+            expected |= await folded.apply(records, expected)
             done += len(records)
         progress("fold", done / max(1, total))
     return done

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import hashlib
+import struct
+from array import array
+from typing import TYPE_CHECKING
 
 import asyncpg
-import numpy as np
 import structlog
-from pgvector import Vector
 
 from projections.embeddings import EMBEDDINGS
 from streams.postgres import Connection, Pool, load_queries
-from streams.projector import Batch
+
+if TYPE_CHECKING:
+    from streams.projector import Batch
 
 log = structlog.get_logger()
 
 SQL = load_queries("projections.sql", "vectors.sql")
+
+HEADER = struct.Struct(">HH")  # dimensions, and 0
 
 INDEX_FROM = 10_000
 """Vectors of a space from which it gets its index. Below, an exact search is quick and finds everything, while a place
@@ -31,11 +36,19 @@ async def register(connection: asyncpg.Connection) -> None:
 
 
 def _encode(values: bytes) -> bytes:
-    return Vector(np.frombuffer(values, "<f4")).to_binary()
+    """pgvector's binary form, as its vector_send writes it: two 16-bit numbers, then the floats, all big-endian."""
+    return HEADER.pack(len(values) // 4, 0) + _turned(values)
 
 
 def _decode(binary: bytes) -> bytes:
-    return Vector.from_binary(binary).to_numpy().astype("<f4").tobytes()
+    return _turned(binary[HEADER.size :])
+
+
+def _turned(floats: bytes) -> bytes:
+    """The other byte order. Not through numpy: every command would wait for its import, and it is slower here."""
+    words = array("f", floats)
+    words.byteswap()
+    return words.tobytes()
 
 
 def partition(space: str) -> str:

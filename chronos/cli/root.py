@@ -10,7 +10,6 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from chronos import logs
 from chronos.cli import events, operating, stack, videos
 from chronos.cli.errors import OneLine
 from chronos.cli.state import State
@@ -72,6 +71,8 @@ def common(
     ] = Path(".chronos"),
     debug: Annotated[bool, typer.Option("--debug", help="Show the stack trace of an error.")] = False,
 ) -> None:
+    from chronos import logs
+
     logs.set_up(level=logging.WARNING)
     ctx.obj = State(home, debug)
 

@@ -151,14 +151,14 @@ def worker(
     ready_file: Annotated[Path | None, typer.Option(help="Is written when it works.")] = None,
 ) -> None:
     """Run functions and the projection in this process: all of them, or those that are named."""
-    from chronos import app, logs
+    from chronos import logs, running
     from chronos.pipeline import FUNCTIONS
 
     state: State = ctx.obj
     logs.set_up()
     settings = state.settings()
     try:
-        chosen = app.functions_named(function) if function else [] if projection else list(FUNCTIONS)
+        chosen = running.functions_named(function) if function else [] if projection else list(FUNCTIONS)
     except KeyError as error:
         raise WrongUse(error.args[0]) from error
     ready = (lambda: ready_file.touch()) if ready_file else (lambda: None)
@@ -168,13 +168,13 @@ def worker(
 def _run_worker(settings: Any, functions: Any, projection: bool, ready: Any) -> None:
     import uvloop
 
-    from chronos import app
+    from chronos import running
 
     async def work() -> None:
         stop = asyncio.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
-        await app.run(settings, functions, projection, stop, ready)
+        await running.run(settings, functions, projection, stop, ready)
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(work())
