@@ -6,20 +6,31 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from importlib.resources import files
 from typing import TYPE_CHECKING
 
-from chronos.adapters import vectors
 from chronos.adapters.file_storage import FileStorage
 from chronos.config import MICRO_USD_PER_MILLION_TOKENS, Settings
-from chronos.pipeline import FUNCTIONS, PROJECTION_SCHEMA
+from chronos.pipeline import FUNCTIONS
+from chronos.tables import drop_schema, prepare_schema, projection_pool
 from schemas.topics import PARTITIONS, TOPICS
-from streams import postgres
 from streams.codec import Codec
 from streams.kafka import Cluster, Topics
-from streams.postgres import Pool
 from streams.reading import LogScan
 from streams.stage import Function
+
+__all__ = [
+    "asking",
+    "cluster",
+    "codec",
+    "drop_schema",
+    "embedder",
+    "lag",
+    "prepare_schema",
+    "projection_pool",
+    "store",
+    "topic_ids",
+    "total_lag",
+]
 
 if TYPE_CHECKING:
     from chronos.adapters.openai_embedder import OpenAiEmbedder
@@ -68,43 +79,6 @@ async def topic_ids(settings: Settings) -> dict[str, tuple[str, int]]:
 
 def codec(ids: dict[str, tuple[str, int]]) -> Codec:
     return Codec({name: topic_id for name, (topic_id, _) in ids.items()})
-
-
-@asynccontextmanager
-async def projection_pool(settings: Settings, *, most: int = 4, schema: str = PROJECTION_SCHEMA) -> AsyncIterator[Pool]:
-    """Connections that find the projection's tables, which are made where they are missing."""
-    await prepare_schema(settings, schema)
-    pool = await postgres.connect(
-        settings.database(), most=most, search_path=f"{schema}, public", init=vectors.register
-    )  # fmt: skip
-    try:
-        yield pool
-    finally:
-        await pool.close()
-
-
-async def prepare_schema(settings: Settings, schema: str) -> None:
-    """Makes a schema with the projection's tables, where they are missing. `schema` is a name of ours."""
-    tables = files("projections.sql").joinpath("tables.sql").read_text()
-    pool = await postgres.connect(settings.database(), most=1)
-    try:
-        async with pool.acquire() as connection, connection.transaction():
-            await connection.execute("SELECT pg_advisory_xact_lock(hashtext('chronos.schema'))")
-            await connection.execute("CREATE EXTENSION IF NOT EXISTS vector SCHEMA public")
-            await connection.execute(f'CREATE SCHEMA IF NOT EXISTS "{schema}"')
-            await connection.execute(f'SET LOCAL search_path TO "{schema}", public')
-            await connection.execute(tables)
-    finally:
-        await pool.close()
-
-
-async def drop_schema(settings: Settings, schema: str) -> None:
-    """Drops a schema of ours with all its tables."""
-    pool = await postgres.connect(settings.database(), most=1)
-    try:
-        await pool.execute(f'DROP SCHEMA IF EXISTS "{schema}" CASCADE', timeout=None)
-    finally:
-        await pool.close()
 
 
 async def total_lag(settings: Settings) -> int:

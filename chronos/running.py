@@ -21,7 +21,9 @@ async def run(
     """Runs functions, the projection, or both in this process. The first that fails stops the other."""
     parts = []
     if functions:
-        from chronos.working import run_worker  # Faust, the media and the AI client: 2 s that a projection need not wait
+        from chronos.working import (
+            run_worker,
+        )  # Faust, the media and the AI client: 2 s that a projection need not wait
 
         parts.append(run_worker(settings, functions, stop, (lambda: None) if projection else ready))
     if projection:

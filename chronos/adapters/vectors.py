@@ -1,13 +1,10 @@
-"""Vectors in Postgres: their codec, and for each embedding space a partition with an index of its own."""
+"""Vectors in Postgres: for each embedding space a partition with an index of its own."""
 
 from __future__ import annotations
 
 import hashlib
-import struct
-from array import array
 from typing import TYPE_CHECKING
 
-import asyncpg
 import structlog
 
 from projections.embeddings import EMBEDDINGS
@@ -20,35 +17,12 @@ log = structlog.get_logger()
 
 SQL = load_queries("projections.sql", "vectors.sql")
 
-HEADER = struct.Struct(">HH")  # dimensions, and 0
-
 INDEX_FROM = 10_000
 """Vectors of a space from which it gets its index. Below, an exact search is quick and finds everything, while a place
 in an HNSW graph costs 5 ms of database time for a vector of 1,536 dimensions (measured)."""
 
 WIDEST_VECTOR = 2_000
 """Dimensions. Above it pgvector has no index on `vector`; halfvec takes up to 4,000 (measured)."""
-
-
-async def register(connection: asyncpg.Connection) -> None:
-    """Lets a connection read and write vectors as bytes: float32, little-endian, as they are on the log."""
-    await connection.set_type_codec("vector", schema="public", encoder=_encode, decoder=_decode, format="binary")
-
-
-def _encode(values: bytes) -> bytes:
-    """pgvector's binary form, as its vector_send writes it: two 16-bit numbers, then the floats, all big-endian."""
-    return HEADER.pack(len(values) // 4, 0) + _turned(values)
-
-
-def _decode(binary: bytes) -> bytes:
-    return _turned(binary[HEADER.size :])
-
-
-def _turned(floats: bytes) -> bytes:
-    """The other byte order. Not through numpy: every command would wait for its import, and it is slower here."""
-    words = array("f", floats)
-    words.byteswap()
-    return words.tobytes()
 
 
 def partition(space: str) -> str:

@@ -167,7 +167,7 @@ def _hit(hit: Any) -> dict[str, Any]:
 
 
 def _tables(state: State) -> Any:
-    from chronos.app import projection_pool
+    from chronos.tables import projection_pool
 
     return projection_pool(state.settings(), most=2)
 
