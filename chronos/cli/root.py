@@ -71,8 +71,9 @@ def common(
     ] = Path(".chronos"),
     debug: Annotated[bool, typer.Option("--debug", help="Show the stack trace of an error.")] = False,
 ) -> None:
-    from chronos import logs
+    from chronos import house, logs
 
+    house.check()
     logs.set_up(level=logging.WARNING)
     ctx.obj = State(home, debug)
 

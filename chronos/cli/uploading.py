@@ -34,9 +34,9 @@ class Wish:
 
 async def request(settings: Settings, wish: Wish, *, wait: bool) -> dict[str, Any]:
     """Uploads, sends, and waits if asked to. Gives what `chronos status` gives."""
+    event = event_of(wish, wish.file.name)  # what is wrong with it is said before anything is uploaded
     ids = await topic_ids(settings)
-    key = await upload(settings, wish)
-    event = event_of(wish, key)
+    event = event.model_copy(update={"storage_path": await upload(settings, wish)})
     async with sender(cluster(settings), ids, "cli") as sending:
         sent = await sending.send(event)
     if not wait:
