@@ -16,7 +16,7 @@ SECRET_NAMES = re.compile(r"(^|_)(api_?key|token|password|secret|authorization)$
 HIDDEN = "***"
 
 
-def set_up(*, level: int = logging.INFO) -> None:
+def set_up(*, level: int = logging.INFO, as_json: bool = False) -> None:
     """For a process that works: one line an outcome, on stderr. Call it once, before anything is logged."""
     structlog.configure(
         processors=[
@@ -25,7 +25,7 @@ def set_up(*, level: int = logging.INFO) -> None:
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             hide_secrets,
             structlog.processors.format_exc_info,
-            _renderer(),
+            _renderer(as_json),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
@@ -53,7 +53,7 @@ def _masked(found: re.Match[str]) -> str:
     return f"{found[1] or found[2]}{HIDDEN}"
 
 
-def _renderer() -> structlog.typing.Processor:
-    if for_people():
+def _renderer(as_json: bool) -> structlog.typing.Processor:
+    if for_people() and not as_json:
         return structlog.dev.ConsoleRenderer()
     return structlog.processors.JSONRenderer(ensure_ascii=False)

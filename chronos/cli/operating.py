@@ -95,23 +95,26 @@ def _show(check: Any) -> None:
     from rich.text import Text
 
     mark = ("✓", "green") if check.ok else ("✗", "red")
-    out().print(Text.assemble(mark, f" {check.name:<12} {check.found}"))
+    out().print(Text.assemble(mark, f" {check.name:<12} {check.found}"), soft_wrap=True)
     if check.remedy:
-        out().print(Text.assemble("  → ", (check.remedy, "bold")))
+        out().print(Text.assemble("  → ", (check.remedy, "bold")), soft_wrap=True)
 
 
-def version() -> None:
+def version(as_json: Json = False) -> None:
     """Print the version."""
-    from importlib.metadata import version as installed
+    import platform
 
-    out().print(installed("chronos") if _is_installed() else "development tree")
+    number = _installed()
+    if as_json:
+        print_json({"version": number, "python": platform.python_version()})
+    else:
+        out().print(number or "a tree that is not installed")
 
 
-def _is_installed() -> bool:
+def _installed() -> str | None:
     from importlib.metadata import PackageNotFoundError, version
 
     try:
-        version("chronos")
+        return version("chronos")
     except PackageNotFoundError:
-        return False
-    return True
+        return None

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from chronos.cli import events, operating, stack, videos
+from chronos.cli import events, operating, stack, videos, working
 from chronos.cli.errors import OneLine
 from chronos.cli.state import State
 
@@ -78,5 +78,5 @@ def common(
     ctx.obj = State(home, debug)
 
 
-for part in (stack, videos, events, operating):
+for part in (stack, working, videos, events, operating):
     part.register(app)
