@@ -1,4 +1,4 @@
-"""The stack as `chronos dev` shows it in a terminal: where it listens, who works and how far behind, the last videos."""
+"""The stack as `chronos dev` shows it in a terminal: where it listens, who works, how far behind, the last videos."""
 
 from __future__ import annotations
 

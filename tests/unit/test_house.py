@@ -1,4 +1,4 @@
-"""Packages with plain names: another's `agents` is met at the start, and not by a strange error in the middle of work."""
+"""Packages with plain names: another's `agents` is met at the start, not by a strange error in the midst of work."""
 
 from __future__ import annotations
 
