@@ -133,7 +133,7 @@ def _tell(part: str, doing: str, done: float | None) -> None:
 
 def _made(making: Making) -> list[Lecture]:
     columns = (TextColumn("making the lectures: {task.description}"), BarColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=err(), transient=True) as bar:
+    with Progress(*columns, console=err(), transient=True, disable=not err().is_terminal) as bar:
         task = bar.add_task("", total=1.0)
         while not making.over():
             title, done = making.progress()

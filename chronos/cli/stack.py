@@ -57,12 +57,16 @@ def _reset(state: State, yes: bool) -> None:
 
     def agreed(doomed: Doomed) -> bool:
         question = f"A reset removes from {state.home}: {doomed}. Go on?"
-        return yes or not sys.stdin.isatty() or typer.confirm(question, err=True)
+        return yes or not _can_answer() or typer.confirm(question, err=True)
 
     removed = control.reset(state.home, agreed=agreed)
     if removed is None:
         raise Failed("nothing was removed, and nothing started; `chronos dev` goes on with what is there")
     err().print(f"removed from {state.home}: {removed}", markup=False, soft_wrap=True)
+
+
+def _can_answer() -> bool:
+    return sys.stdin.isatty()
 
 
 def _detach(state: State, kafka_port: int | None, database_port: int | None, as_json: bool) -> None:

@@ -50,7 +50,7 @@ async def upload(settings: Settings, wish: Wish) -> str:
     """Puts the file into the store, with a bar, and gives its key."""
     storage = store(settings)
     columns = (TextColumn("uploading {task.description}"), BarColumn(), DownloadColumn())
-    with Progress(*columns, console=err(), transient=True) as bar:
+    with Progress(*columns, console=err(), transient=True, disable=not err().is_terminal) as bar:
         task = bar.add_task(wish.file.name, total=wish.file.stat().st_size)
         return await storage.put(wish.file, wish.creator_id, lambda size: bar.advance(task, size))
 
@@ -78,7 +78,7 @@ async def follow(pool: Pool, creator_id: str, video_id: str, run_id: str) -> dic
     """Waits for a run's ending, showing how far it is. Gives what `chronos status` gives, of this run."""
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
     found: dict[str, Any] = {}
-    with Progress(*columns, console=err(), transient=True) as line:
+    with Progress(*columns, console=err(), transient=True, disable=not err().is_terminal) as line:
         task = line.add_task(f"{video_id}: pending", total=None)
         async for found in changes(pool, creator_id, video_id, run_id):
             line.update(task, description=f"{video_id}: {found['status']}")

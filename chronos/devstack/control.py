@@ -67,7 +67,8 @@ class Doomed:
     bytes: int
 
     def __str__(self) -> str:
-        named = ", ".join(f"{name} ({self.videos} uploaded videos)" if name == _STORE else name for name in self.names)
+        videos = f"{self.videos} uploaded video{'' if self.videos == 1 else 's'}"
+        named = ", ".join(f"{name} ({videos})" if name == _STORE else name for name in self.names)
         return f"{named}: {self.bytes / 1e6:,.1f} MB in all" if named else "nothing"
 
 
