@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+
 from rich.console import Console
 
 from chronos.broker import Group
@@ -21,7 +23,7 @@ VIDEO = {
 
 
 def seen_as(seen: Seen) -> str:
-    console = Console(width=120, record=True, quiet=True)
+    console = Console(width=120, file=io.StringIO(), record=True)
     console.print(table(PLACES, seen))
     return console.export_text()
 
