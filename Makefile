@@ -1,5 +1,6 @@
 # Everything that people and CI run. `make` alone says what there is.
 # The environment is the project's own (.venv), made from requirements.lock, whose every file is checked by its hash.
+# One that is a link belongs to another tree, whose `chronos` stays in it.
 
 PYTHON ?= python3
 VENV := .venv
@@ -18,7 +19,7 @@ $(STAMP): pyproject.toml requirements.lock requirements-uv.lock
 	@echo "Installing the pinned packages into $(VENV) (about 0.5 GB to download, once) ..."
 	@$(BIN)/pip install -q --disable-pip-version-check --require-hashes -r requirements-uv.lock
 	@$(BIN)/uv pip install -q --python $(BIN)/python --require-hashes -r requirements.lock
-	@$(BIN)/uv pip install -q --python $(BIN)/python --offline --no-deps --no-build-isolation --editable .
+	@test -L $(VENV) || $(BIN)/uv pip install -q --python $(BIN)/python --offline --no-deps --no-build-isolation --editable .
 	@touch $@
 
 install: $(STAMP) ## sets up .venv; then .venv/bin/chronos is there

@@ -6,7 +6,7 @@ import asyncio
 import signal
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -50,30 +50,31 @@ def worker(
     As JSON, one line when it works and one when it has stopped; its log, on stderr, is JSON too.
     """
     from chronos import logs
-    from chronos.pipeline import FUNCTIONS
 
     if everything and (function or projection):
         raise WrongUse("--all names everything already: leave it out, or --function and --projection")
     state: State = ctx.obj
     logs.set_up(as_json=as_json)
-    chosen = _chosen(function) if function else [] if projection else list(FUNCTIONS)
-    projecting = projection or not function
+    chosen, projecting = _chosen(function, projection), projection or not function
     what = {"functions": [one.name for one in chosen], "projection": projecting}
-
-    def ready() -> None:
-        if ready_file:
-            ready_file.touch()
-        if as_json:
-            print_line({"event": "ready", **what})
-
-    _run(state.settings(), chosen, projecting, ready)
-    if as_json:
-        print_line({"event": "stopped", **what})
+    say = print_line if as_json else lambda said: None
+    _run(state.settings(), chosen, projecting, lambda: _ready(ready_file, say, what))
+    say({"event": "stopped", **what})
 
 
-def _chosen(names: Sequence[str]) -> list[Function]:
+def _ready(file: Path | None, say: Callable[[Any], None], what: dict[str, Any]) -> None:
+    if file:
+        file.touch()
+    say({"event": "ready", **what})
+
+
+def _chosen(names: Sequence[str] | None, projection: bool) -> Sequence[Function]:
+    """Those that are named; all, unless the projection alone was asked for."""
+    from chronos.pipeline import FUNCTIONS
     from chronos.running import functions_named
 
+    if not names:
+        return () if projection else FUNCTIONS
     try:
         return functions_named(names)
     except KeyError as error:
