@@ -1,5 +1,6 @@
 # Everything that people and CI run. `make` alone says what there is.
 # The environment is the project's own (.venv), made from requirements.lock, whose every file is checked by its hash.
+# One that is a link belongs to another tree, whose `chronos` stays in it.
 
 PYTHON ?= python3
 VENV := .venv
@@ -7,18 +8,21 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.made
 
 .DEFAULT_GOAL := help
-.PHONY: help demo dev test test-long check format bench bench-engine bench-consume lock clean
+.PHONY: help install demo dev test test-long check format bench bench-engine bench-consume lock clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
-$(STAMP): requirements.lock requirements-uv.lock
+$(STAMP): pyproject.toml requirements.lock requirements-uv.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Chronos needs Python 3.11 or newer; set PYTHON=")'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "Installing the pinned packages into $(VENV) (about 0.5 GB to download, once) ..."
 	@$(BIN)/pip install -q --disable-pip-version-check --require-hashes -r requirements-uv.lock
 	@$(BIN)/uv pip install -q --python $(BIN)/python --require-hashes -r requirements.lock
+	@test -L $(VENV) || $(BIN)/uv pip install -q --python $(BIN)/python --offline --no-deps --no-build-isolation --editable .
 	@touch $@
+
+install: $(STAMP) ## sets up .venv; then .venv/bin/chronos is there
 
 demo: $(STAMP) ## the main job, end to end, on the embedded stack
 	@$(BIN)/python -m chronos demo

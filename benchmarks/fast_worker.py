@@ -21,6 +21,7 @@ from agents.ports import Audio, Fetched, Segment
 from benchmarks import profiled
 from chronos import app
 from chronos.config import Settings
+from chronos.folding import run_projection
 from chronos.pipeline import FUNCTIONS
 from schemas.transcription import TranscriptSegment
 from streams import postgres
@@ -115,7 +116,7 @@ async def main(what: str) -> None:
     if what == "worker":
         await work(settings, stop)
     else:
-        await app.run_projection(settings, stop, _ready)
+        await run_projection(settings, stop, _ready)
 
 
 if __name__ == "__main__":

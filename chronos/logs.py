@@ -18,7 +18,7 @@ from streams.redaction import HIDDEN, redact
 SECRET_NAMES = re.compile(r"(^|_)(api_?key|token|password|secret|authorization)$", re.IGNORECASE)
 
 
-def set_up(*, level: int = logging.INFO) -> None:
+def set_up(*, level: int = logging.INFO, as_json: bool = False) -> None:
     """For a process that works: one line an outcome, on stderr. Call it once, before anything is logged."""
     structlog.configure(
         processors=[
@@ -27,7 +27,7 @@ def set_up(*, level: int = logging.INFO) -> None:
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,  # a trace is text by the time that secrets are looked for
             hide_secrets,
-            _renderer(),
+            _renderer(as_json),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
@@ -78,7 +78,7 @@ def last_words(kind: type[BaseException], error: BaseException, at: TracebackTyp
     sys.stderr.write(redact("".join(traceback.format_exception(kind, error, at))))
 
 
-def _renderer() -> structlog.typing.Processor:
-    if for_people():
+def _renderer(as_json: bool) -> structlog.typing.Processor:
+    if for_people() and not as_json:
         return structlog.dev.ConsoleRenderer()
     return structlog.processors.JSONRenderer(ensure_ascii=False)

@@ -7,10 +7,10 @@ from typing import Self
 
 from pydantic import AwareDatetime, Field, field_validator, model_validator
 
-from schemas.event import Command, Coordinates, CreatorId, Fact, VideoId, Wire
+from schemas.event import Asked, Command, Coordinates, CreatorId, Fact, VideoId, Wire
 
 
-class VideoFilter(Wire):
+class VideoFilter(Asked):
     """Which videos: all of the conditions that are given must hold."""
 
     creator_id: CreatorId | None = None

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from agents.ports import Segment
-from chronos import app
+from chronos import app, working
 from chronos.adapters.sound import RATE
 from chronos.config import Settings
 from streams.retry import Fault, Retry, judge
@@ -29,7 +29,7 @@ SECRETS = (KEY, OTHER, TOKEN, PASSWORD)
 async def said(settings: Settings, segment: Segment) -> str:
     """What goes on the log of a run that cannot buy its words."""
     with pytest.raises(Fault) as fault:
-        await app.speech(settings)([segment])
+        await working.speech(settings)([segment])
     return repr(judge(fault.value, 1, Retry(attempts=1)))
 
 
