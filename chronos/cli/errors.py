@@ -60,13 +60,14 @@ def _wrong_use(error: BaseException) -> bool:
 def _spoken() -> tuple[type[BaseException], ...]:
     """Errors whose messages are such a line already."""
     from chronos.config import NotRunning
+    from chronos.deadletters import AnotherAtWork, NoSuchLetter
     from chronos.devstack.errors import DevStackError
     from chronos.queries import NoSuchVideo
     from schemas.avro import Undecodable, Unreleased
     from streams.kafka import BrokerAway, DeliveryFailed, TooLarge, TopicsMissing
     from streams.retry import Fault
 
-    ours = (NotRunning, DevStackError, NoSuchVideo, Fault)
+    ours = (NotRunning, DevStackError, NoSuchVideo, NoSuchLetter, AnotherAtWork, Fault)
     return (*ours, Undecodable, Unreleased, BrokerAway, TopicsMissing, TooLarge, DeliveryFailed)
 
 
