@@ -16,7 +16,7 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from chronos import app
 from chronos.config import Settings
-from chronos.letters import Choice, Plan, Summary, plan, summary
+from chronos.letters import AnotherAtWork, Choice, NoSuchLetter, Plan, Summary, plan, summary
 from schemas.event import Coordinates
 from streams.codec import Codec
 from streams.deadletter import TOPIC, Letter, digest, read_letter, redriven
@@ -29,14 +29,6 @@ BATCH = 100  # letters between two commits: what is sent twice, at most, if this
 PATIENCE = 30.0  # seconds for the group to be ours, and between two batches
 
 Progress = Callable[[str, float], None]  # what is done, and the share of it (0 to 1)
-
-
-class NoSuchLetter(Exception):
-    """No letter of the backlog is called so."""
-
-
-class AnotherAtWork(Exception):
-    """Another redrive is under way."""
 
 
 @dataclass

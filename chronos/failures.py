@@ -78,8 +78,8 @@ class Prices:
 def choose(failures: Iterable[Failure], chosen: Filter, *, even_over: bool = False) -> list[Failure]:
     """One failure for each video, the oldest first.
 
-    A video's newest failure speaks for it: an older one of the same run was overcome. With `even_over`, videos that were
-    retried or completed since are taken as well, each by the newest failure that is meant.
+    A video's newest failure speaks for it: an older one of the same run was overcome. With `even_over`, videos that
+    were retried or completed since are taken as well, each by the newest failure that is meant.
     """
     known = [failure for failure in failures if failure.function in COMMANDS]
     if even_over:

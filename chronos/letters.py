@@ -28,6 +28,14 @@ class BadCondition(ValueError):
     """A `--where` that says nothing that can be decided."""
 
 
+class NoSuchLetter(Exception):
+    """No letter of the backlog is called so."""
+
+
+class AnotherAtWork(Exception):
+    """Another redrive is under way."""
+
+
 @dataclass(frozen=True, slots=True)
 class Summary:
     """A letter without its bytes: a backlog of them must fit in memory."""

@@ -127,9 +127,12 @@ def _failed_events(settings: Settings, codec: Codec, wanted: set[str]) -> dict[s
     for record in _scan(settings, FunctionFailed.name):
         if read_headers(record.headers).get("id") not in wanted:
             continue
-        received = codec.read(record)
-        assert isinstance(received.event, FunctionFailed)
-        found[received.id] = received.event.event
+        try:
+            received = codec.read(record)
+        except Undecodable:
+            continue
+        if isinstance(received.event, FunctionFailed):
+            found[received.id] = received.event.event
     return found
 
 

@@ -60,8 +60,8 @@ def _wrong_use(error: BaseException) -> bool:
 def _spoken() -> tuple[type[BaseException], ...]:
     """Errors whose messages are such a line already."""
     from chronos.config import NotRunning
-    from chronos.deadletters import AnotherAtWork, NoSuchLetter
     from chronos.devstack.errors import DevStackError
+    from chronos.letters import AnotherAtWork, NoSuchLetter
     from chronos.queries import NoSuchVideo
     from schemas.avro import Undecodable, Unreleased
     from streams.kafka import BrokerAway, DeliveryFailed, TooLarge, TopicsMissing

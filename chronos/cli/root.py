@@ -11,7 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 from chronos import logs
-from chronos.cli import events, operating, stack, videos
+from chronos.cli import events, operating, repairing, stack, videos
 from chronos.cli.errors import OneLine
 from chronos.cli.state import State
 
@@ -76,5 +76,5 @@ def common(
     ctx.obj = State(home, debug)
 
 
-for part in (stack, videos, events, operating):
+for part in (stack, videos, events, repairing, operating):
     part.register(app)
