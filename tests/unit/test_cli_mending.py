@@ -1,4 +1,4 @@
-"""`retry` and `deadletters` before they need a stack: wrong use is named, and hostile bytes stay quiet on a terminal."""
+"""`retry` and `deadletters` before they need a stack: wrong use is named, hostile bytes stay quiet on a terminal."""
 
 from __future__ import annotations
 
