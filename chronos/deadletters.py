@@ -20,8 +20,8 @@ from chronos.letters import AnotherAtWork, Choice, NoSuchLetter, Plan, Summary, 
 from schemas.event import Coordinates
 from streams.codec import Codec
 from streams.deadletter import TOPIC, Letter, digest, read_letter, redriven
-from streams.kafka import BrokerAway, Cluster, Outbox, TooLarge, Topics, to_record
-from streams.reading import LogReader, LogScan
+from streams.kafka import BrokerAway, Cluster, Outbox, TooLarge, to_record
+from streams.reading import LogReader, LogScan, committed
 from streams.record import Record
 
 GROUP = "chronos.deadletters"
@@ -46,8 +46,8 @@ async def backlog(settings: Settings, progress: Progress = lambda what, share: N
     ids = await app.topic_ids(settings)
     codec, scan = app.codec(ids), LogScan(app.cluster(settings))
     ends = await asyncio.to_thread(scan.ends, {TOPIC: ids[TOPIC][1]})
-    committed = await asyncio.to_thread(Topics(app.cluster(settings)).committed, GROUP)
-    begins = {place: max(low, committed.get(place, low)) for place, (low, _) in ends.items()}
+    stands = await asyncio.to_thread(committed, app.cluster(settings), GROUP, ends)
+    begins = {place: max(low, stands.get(place, low)) for place, (low, _) in ends.items()}
     until = {place: high for place, (_, high) in ends.items()}
     total, done, found = sum(max(0, until[p] - begins[p]) for p in until), 0, list[Summary]()
     batches = scan.read(until, begins)

@@ -174,10 +174,10 @@ def _show_work(plan: Plan, done: Outcome | None, *, drop: bool) -> None:
         out().print(_table([(None, one) for one in plan.chosen[:ROWS]]))
         _more(len(plan.chosen) - ROWS)
     for one, why in done.refused if done else plan.refused:
-        out().print(f"[red]✗[/] {one.id}: {plain(why)}")
+        out().print(f"[red]✗[/] {one.id}: {plain(why)}", soft_wrap=True)
     if done is None:
         what = f"drop {len(plan.chosen)} letters" if drop else f"send {_topics(plan)}"
-        out().print(f"would {what}; {_rest(plan)}")
+        out().print(f"would {what}; {_rest(plan)}", soft_wrap=True)
         err().print("nothing was done: add --execute to do it")
     else:
         out().print(f"[green]✓[/] {done.redriven} redriven, {done.dropped} dropped, {done.moved} written again")
@@ -222,7 +222,7 @@ def _table(rows: Sequence[tuple[int | None, Summary]]) -> Table:
         place = f"{at.topic}/{at.partition}@{at.offset}" if at else "unknown"
         whose = (one.creator or "", one.video or "", str(one.redrives or ""))
         cells = (str(number or ""), one.id, age(one.at, now), place, *whose, one.reason.partition("\n")[0][:200])
-        table.add_row(*(Text(plain(cell)) for cell in cells))
+        table.add_row(*(Text(clean(cell)) for cell in cells))
     return table
 
 

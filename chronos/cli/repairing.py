@@ -133,7 +133,7 @@ def _show(answer: _Answer) -> None:
 
 def _show_done(done: Outcome) -> None:
     for failure, why in done.left:
-        out().print(f"[red]✗[/] {plain(failure.video or failure.id)}: {plain(why)}")
+        out().print(f"[red]✗[/] {plain(failure.video or failure.id)}: {plain(why)}", soft_wrap=True)
     out().print(f"[green]✓[/] {len(done.sent)} sent")
     if not done.seen:
         err().print(

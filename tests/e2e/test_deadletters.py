@@ -15,8 +15,8 @@ from schemas.avro import encode
 from schemas.topics import TOPICS
 from schemas.transcription import TranscribeRequested
 from streams.deadletter import REDRIVES, TOPIC, dead_letter
-from streams.kafka import Cluster, Outbox, Topics
-from streams.reading import LogScan
+from streams.kafka import Cluster, Outbox
+from streams.reading import LogScan, committed
 from streams.record import Record
 from tests.films import film, quiet
 from tests.stack import Hands, Stack, until
@@ -63,8 +63,8 @@ async def lag(hands: Hands) -> int:
     """What Kafka's own tools show of the group."""
     cluster = app.cluster(hands.settings)
     ends = await asyncio.to_thread(LogScan(cluster).ends, {TOPIC: TOPICS[TOPIC].partitions})
-    committed = await asyncio.to_thread(Topics(cluster).committed, GROUP)
-    return sum(high - committed.get(place, low) for place, (low, high) in ends.items())
+    stands = await asyncio.to_thread(committed, cluster, GROUP, ends)
+    return sum(high - stands.get(place, low) for place, (low, high) in ends.items())
 
 
 async def test_letters_are_listed_with_where_they_came_from_and_why(hands: Hands, stack: Stack):
