@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 
 from chronos import app
 from chronos.config import Settings
@@ -205,7 +205,7 @@ class _Member:
         """The next letters, below the ends; None when there are no more."""
         deadline = time.monotonic() + PATIENCE
         while self._left and time.monotonic() < deadline:
-            messages = self._consumer.consume(BATCH, 0.2)
+            messages = self._consume()
             if self._missing:
                 raise AnotherAtWork("another `chronos deadletters` is at work; wait until it is over")
             records = [to_record(message) for message in messages if not message.error()]
@@ -215,6 +215,12 @@ class _Member:
         if self._left:
             raise BrokerAway(f"the broker at {self._cluster.bootstrap} sent nothing for {PATIENCE:.0f} s")
         return None
+
+    def _consume(self) -> list[Message]:
+        try:
+            return self._consumer.consume(BATCH, 0.2)
+        except KafkaException as error:  # out of _on_assign, which asks where the group stands
+            raise BrokerAway(f"group {GROUP}: {error.args[0].str()}") from error
 
     def _close_off(self, records: list[Record]) -> None:
         for record in records:

@@ -147,7 +147,7 @@ async def test_a_forged_letter_is_refused_and_can_be_dropped_with_the_rest(hands
     await backlog(stack, 6)
     refused = await chronos(stack, "deadletters", "redrive", "--where", "reason=forged", "--execute", code=1)
     assert refused["redriven"] == 0
-    assert "nothing" not in await chronos(stack, "deadletters", "show", "99", code=1)
+    assert "deadletters list" in await chronos(stack, "deadletters", "show", "99", code=1)
     dropped = await chronos(stack, "deadletters", "drop", "--execute")
     assert dropped["dropped"] == 6
     assert await lag(hands) == 0
