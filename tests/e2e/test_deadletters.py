@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
-import sys
 from pathlib import Path
 from typing import Any
 
-from chronos import app, queries
+from typer.testing import CliRunner
+
+from chronos import app, deadletters, queries
+from chronos.cli.root import app as cli
 from chronos.deadletters import GROUP
 from schemas.avro import encode
 from schemas.topics import TOPICS
@@ -25,16 +26,17 @@ GARBAGE = b"\x00\xff\xff\xff\xffgarbage"
 
 
 async def chronos(stack: Stack, *arguments: str, code: int = 0) -> Any:
-    """The command as a process of its own, as people run it."""
-    env = os.environ | {"CHRONOS_HOME": str(stack.home), "DATABASE_URL": stack.database}
-    env |= {"KAFKA_BOOTSTRAP_SERVERS": stack.bootstrap, "CHRONOS_SPEECH_MODEL": "whisper-1"}
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "chronos", *arguments, "--json", env=env,
-        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-    )  # fmt: skip
-    said, errors = await process.communicate()
-    assert process.returncode == code, errors.decode() + said.decode()
-    return json.loads(said) if said else errors.decode()
+    """What the command says as JSON; what it says on stderr, where that is all."""
+    env = {
+        "CHRONOS_HOME": str(stack.home),
+        "DATABASE_URL": stack.database,
+        "KAFKA_BOOTSTRAP_SERVERS": stack.bootstrap,
+        "OPENAI_BASE_URL": stack.provider.base_url,
+        "CHRONOS_SPEECH_MODEL": "whisper-1",
+    }
+    said = await asyncio.to_thread(CliRunner().invoke, cli, [*arguments, "--json"], env=env)
+    assert said.exit_code == code, said.output
+    return json.loads(said.stdout) if said.stdout else said.stderr
 
 
 async def produce(stack: Stack, *records: Record) -> None:
@@ -51,11 +53,11 @@ def request(value: bytes, key: bytes = b"ada") -> Record:
 async def backlog(stack: Stack, count: int) -> list[dict[str, Any]]:
     """The letters, once there are so many."""
 
-    async def enough() -> list[dict[str, Any]] | None:
-        found = await chronos(stack, "deadletters", "list")
-        return found["letters"] if found["total"] == count else None
+    async def enough() -> bool:
+        return len(await deadletters.backlog(stack.settings())) == count
 
-    letters: list[dict[str, Any]] = await until(f"{count} letters in the backlog", enough)
+    await until(f"{count} letters in the backlog", enough)
+    letters: list[dict[str, Any]] = (await chronos(stack, "deadletters", "list"))["letters"]
     return letters
 
 
