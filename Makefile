@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.made
 
 .DEFAULT_GOAL := help
-.PHONY: help demo dev test test-long check format bench bench-engine lock clean
+.PHONY: help demo dev test test-long check format bench bench-engine bench-consume lock clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -46,9 +46,15 @@ format: $(STAMP) ## puts the code into form
 
 bench: $(STAMP) ## the benchmarks, with machine and date
 	$(BIN)/python -m benchmarks.engine
+	$(BIN)/python -m benchmarks.consuming
+	$(BIN)/python -m benchmarks.recovery
 
 bench-engine: $(STAMP) ## the engine alone: latency, throughput, and where the time goes
 	$(BIN)/python -m benchmarks.engine
+
+bench-consume: $(STAMP) ## a function that does nothing beside plain aiokafka, and how soon a dead worker's work goes on
+	$(BIN)/python -m benchmarks.consuming
+	$(BIN)/python -m benchmarks.recovery
 
 lock: $(STAMP) ## pins the dependencies anew
 	$(BIN)/uv pip compile -q pyproject.toml --all-extras --universal --python-version 3.11 --generate-hashes --no-header -o requirements.lock

@@ -6,7 +6,6 @@ Usage: python -m benchmarks.fast_worker worker|projection  (the stack comes from
 from __future__ import annotations
 
 import asyncio
-import cProfile
 import json
 import os
 import signal
@@ -19,6 +18,7 @@ import numpy as np
 
 from agents.chunker import Chunking
 from agents.ports import Audio, Fetched, Segment
+from benchmarks import profiled
 from chronos import app
 from chronos.config import Settings
 from chronos.pipeline import FUNCTIONS
@@ -50,7 +50,7 @@ class FastMedia:
 
 
 class FastSpeech:
-    model, usage = "fast", "audioSeconds"
+    provider, model, usage = "nowhere", "fast", "audioSeconds"
 
     def key(self, segment: Segment) -> str:
         return f"speech/{segment.source_sha256}/{segment.start}"
@@ -66,7 +66,7 @@ class FastSpeech:
 
 
 class FastEmbedder:
-    model, usage, space = "fast", "inputTokens", f"fast/{DIMENSIONS}"
+    provider, model, usage, space = "nowhere", "fast", "inputTokens", f"fast/{DIMENSIONS}"
 
     def __init__(self) -> None:
         self._chance, self._calls = np.random.default_rng(7), 0
@@ -119,16 +119,4 @@ async def main(what: str) -> None:
 
 
 if __name__ == "__main__":
-    import logging
-
-    import structlog
-    import uvloop
-
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
-    runner = asyncio.Runner(loop_factory=uvloop.new_event_loop)
-    if profile := os.environ.get("PROFILE"):
-        with cProfile.Profile() as profiler:
-            runner.run(main(sys.argv[1]))
-        profiler.dump_stats(f"{profile}.{sys.argv[1]}")
-    else:
-        runner.run(main(sys.argv[1]))
+    profiled.run(main(sys.argv[1]), sys.argv[1])

@@ -21,7 +21,9 @@ from schemas.__main__ import check as schema_problems
 from schemas.catalogue import CATALOGUE
 from schemas.released import AVSC
 from schemas.topics import TOPICS
+from streams import postgres
 from streams.kafka import BrokerAway, Cluster, Topics
+from streams.providers import Providers
 
 OURS = ("schemas", "streams", "agents", "projections", "chronos")
 GIB = 1 << 30
@@ -203,6 +205,25 @@ def _models(settings: Settings, where: str, answer: httpx.Response) -> Finding:
     return Finding("ai", True, f"{where}{local}: {' and '.join(wanted)}", "; ".join(ends))
 
 
+async def pace(settings: Settings) -> Finding:
+    """Whether the workers may call the providers, by what they have written down of them."""
+    try:
+        pool = await postgres.connect(settings.database(), most=1)
+    except (NotRunning, OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        return Finding("pace", False, str(error), "the database first")
+    try:
+        troubles = await Providers(pool).troubles()
+    except asyncpg.UndefinedTableError:
+        return Finding("pace", True, "nothing was called yet")
+    finally:
+        await pool.close()
+    said = "; ".join(f"{t.provider} {t.model} rests for {t.seconds:.0f} s: {t.reason}" for t in troubles)
+    if closed := [trouble for trouble in troubles if trouble.open]:
+        remedy = f"{closed[0].reason.split(': ')[-1]}; what waits goes on by itself then, no attempt is charged"
+        return Finding("pace", False, said, remedy)
+    return Finding("pace", True, said or "every provider may be called")
+
+
 async def disk(settings: Settings) -> Finding:
     place = settings.home if settings.home.exists() else Path()
     free = shutil.disk_usage(place).free
@@ -220,6 +241,7 @@ CHECKS = (
     Asked("database", database),
     Asked("storage", storage),
     Asked("ai", provider),
+    Asked("pace", pace, needs="database"),
     Asked("functions", functions, needs="broker"),
     Asked("projection", projection, needs="broker"),
 )

@@ -3,57 +3,63 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from uuid import UUID
 
 from pydantic import TypeAdapter
 
 from chronos import app
 from chronos.config import Settings
 from schemas.batch import BatchExpanded, Chosen
+from schemas.catalogue import CATALOGUE
 from schemas.embedding import ChunksEmbedded, EmbeddingsCompleted
 from schemas.event import Event
-from schemas.running import FunctionFailed, NotificationSent, UsageRecorded
+from schemas.running import FunctionFailed, FunctionRetried, NotificationSent, ResultKept, RunCancelled, UsageRecorded
 from schemas.transcription import SegmentTranscribed, TranscriptionCompleted
 from streams import postgres
 from streams.codec import Codec, Received, Undecodable
 from streams.journal import prepare
 from streams.reading import LogScan
 from streams.record import Record
-from streams.recovery import KeptResult, KeptRun, KeptSpend, Recovery
+from streams.recovery import Kept, KeptCancel, KeptChoice, KeptResult, KeptRun, KeptSpend, Recovery
 
 ENDINGS = (TranscriptionCompleted, EmbeddingsCompleted, NotificationSent)  # each the last event of its function
-FACTS: tuple[type[Event], ...] = (
-    SegmentTranscribed, ChunksEmbedded, UsageRecorded, BatchExpanded, FunctionFailed, *ENDINGS
-)  # fmt: skip
+FACTS = tuple(name for name, event in CATALOGUE.items() if event.kind == "fact")
 Progress = Callable[[str, float], None]  # what is done, and the share of it (0 to 1)
 _CHOSEN = TypeAdapter(list[Chosen])
 
 
-async def rebuild(
-    settings: Settings, progress: Callable[[str, float], None] = lambda what, share: None
-) -> dict[str, int]:
-    """Reads all facts back; what the journal holds already stays. Gives how much of each kind was found.
+async def rebuild(settings: Settings, progress: Progress = lambda what, share: None) -> dict[str, int]:
+    """Reads all facts back; what the journal holds already stays. Gives how much of each kind it did not hold.
 
     Stop the workers first: a running one would not see what comes back.
     """
-    ids = await app.topic_ids(settings)
-    codec, scan = app.codec(ids), LogScan(app.cluster(settings))
-    ends = await asyncio.to_thread(scan.ends, {fact.name: ids[fact.name][1] for fact in FACTS})
-    total, done, counts = sum(high - low for low, high in ends.values()), 0, Counter[str]()
     pool = await postgres.connect(settings.database(), most=1)
     try:
         await prepare(pool)
-        recovery = Recovery(pool)
-        until, begins = {p: high for p, (_, high) in ends.items()}, {p: low for p, (low, _) in ends.items()}
-        batches = scan.read(until, begins)
-        while (records := await asyncio.to_thread(next, batches, None)) is not None:
-            counts += await recovery.keep([one for r in _received(codec, records) for one in kept(r)])
-            done += len(records)
-            progress("read", done / max(1, total))
+        async with pool.acquire() as connection:
+            recovery = Recovery(connection)
+            await recovery.begin()
+            await _read(settings, recovery, progress)
+            progress("write", 0.95)
+            found = await recovery.put_back()
     finally:
         await pool.close()
-    return dict(counts)
+    progress("write", 1.0)
+    return found
+
+
+async def _read(settings: Settings, recovery: Recovery, progress: Progress) -> None:
+    ids = await app.topic_ids(settings)
+    codec, scan = app.codec(ids), LogScan(app.cluster(settings))
+    ends = await asyncio.to_thread(scan.ends, {name: ids[name][1] for name in FACTS})
+    total, done = max(1, sum(high - low for low, high in ends.values())), 0
+    until, begins = {p: high for p, (_, high) in ends.items()}, {p: low for p, (low, _) in ends.items()}
+    batches = scan.read(until, begins)
+    while (records := await asyncio.to_thread(next, batches, None)) is not None:
+        await recovery.gather([one for r in _received(codec, records) for one in kept(r)])
+        done += len(records)
+        progress("read", 0.95 * done / total)
 
 
 def _received(codec: Codec, records: Iterable[Record]) -> Iterator[Received]:
@@ -64,23 +70,28 @@ def _received(codec: Codec, records: Iterable[Record]) -> Iterator[Received]:
             continue
 
 
-def kept(received: Received) -> Iterator[KeptResult | KeptSpend | KeptRun | tuple[str, bytes]]:
+def kept(received: Received) -> Iterator[Kept]:
     """What one fact says about the journal. Pure."""
-    event = received.event
-    name, _, fingerprint = received.function.partition(" ")
-    if not fingerprint:
+    event, at = received.event, received.at
+    if isinstance(event, RunCancelled):
+        yield KeptCancel(event.run_id, at)
         return
+    name, _, fingerprint = received.function.partition(" ")
+    if not fingerprint or not _is_uuid(received.cause_id):
+        return  # no function of ours said it
     match event:
         case SegmentTranscribed():
             seconds = round(event.end_seconds - event.start_seconds, 3)
-            yield KeptResult(event.paid_key, event.result.encode(), seconds, event.cost_micro_usd)
+            yield KeptResult(event.paid_key, event.result.encode(), seconds, event.cost_micro_usd, at)
         case ChunksEmbedded():
             for v in event.vectors:
-                yield KeptResult(v.paid_key, v.values, float(v.tokens), v.cost_micro_usd)
-        case UsageRecorded() if event.token:
+                yield KeptResult(v.paid_key, v.values, float(v.tokens), v.cost_micro_usd, at)
+        case ResultKept():
+            yield KeptResult(event.paid_key, event.result, event.quantity, event.cost_micro_usd, at)
+        case UsageRecorded() if event.token and _is_uuid(event.token):
             yield _spend(received, event, name)
         case BatchExpanded():
-            yield f"{name}/{received.cause_id}/choose", _CHOSEN.dump_json(event.chosen)
+            yield KeptChoice(f"{name}/{received.cause_id}/choose", _CHOSEN.dump_json(event.chosen))
         case _:
             pass
     yield _run(received, name, fingerprint)
@@ -99,6 +110,7 @@ def _spend(received: Received, event: UsageRecorded, function: str) -> KeptSpend
         quantity=event.quantity,
         cost_micro_usd=event.cost_micro_usd,
         keys=tuple(event.keys or ()),
+        at=received.at,
     )
 
 
@@ -113,7 +125,26 @@ def _run(received: Received, function: str, fingerprint: str) -> KeptRun:
         creator_id=event.owner(),
         video_id=event.subject(),
         first_started_at=received.sequence,
-        attempts=failure.attempts if failure else 1,
+        attempts=_attempts(event),
         ending="failed" if failure else "completed" if isinstance(event, ENDINGS) else None,
         error=failure.error.model_dump_json() if failure else None,
     )
+
+
+def _attempts(event: Event) -> int:
+    """Attempts that are used up when this is said. One that was only begun may be made again."""
+    match event:
+        case FunctionFailed():
+            return event.attempts
+        case FunctionRetried():
+            return event.attempt
+        case _:
+            return 1 if isinstance(event, ENDINGS) else 0
+
+
+def _is_uuid(text: str) -> bool:
+    try:
+        UUID(text)
+    except ValueError:
+        return False
+    return True

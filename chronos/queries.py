@@ -13,11 +13,15 @@ SQL = load_queries("projections.sql", "questions.sql")
 MOST = 1_000  # videos in a list
 
 
-ENDINGS = ("completed", "failed")
+ENDINGS = ("completed", "failed", "cancelled")
 
 
 class NoSuchVideo(Exception):
     """No such video, none of that creator, or several of several creators."""
+
+
+class RunIsOver(Exception):
+    """There is nothing left to call off."""
 
 
 async def videos(

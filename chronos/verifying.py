@@ -1,129 +1,182 @@
-"""chronos verify: the log folded anew into a scratch schema, and compared with the live tables row by row."""
+"""chronos verify: the log folded anew and compared with the live tables row by row, and the bill with the journal.
+
+It works while the system runs. What functions have acked is read first, then tables and journal in one snapshot, then
+the log's ends, effects before causes. Whatever the former speak of is below the latter, so that a difference is one
+whatever is going on meanwhile; what is not over at the start is counted as open.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
-from chronos import app
-from chronos.adapters import vectors
+from chronos import app, auditing
 from chronos.config import Settings
-from chronos.pipeline import TABLES
-from streams.postgres import Connection, Pool, load_queries
+from chronos.pipeline import FUNCTIONS, TABLES
+from chronos.refolding import Acked, Ends, Progress, Refolding, acked, log_ends
+from chronos.report import Report
+from schemas.topics import DEAD_LETTER
+from streams.journal import prepare
+from streams.postgres import Connection, Pool, Row, load_queries
 from streams.projector import Place
-from streams.reading import LogScan
+from streams.reading import committed
 
 SQL = load_queries("projections.sql", "verify.sql")
 
-Progress = Callable[[str, float], None]  # what is done, and the share of it (0 to 1)
+SWEEP_GRACE = 120.0
+"""Seconds. Workers tell twice a minute of calls that came late: below a minute such a call would be a difference."""
 
-SHOWN = 20  # differences by table
+DEAD_LETTERS_GROUP = "chronos.deadletters"
 
 DERIVED = {"served": ("creator_id", "video_id")}
+LIVE_FINDINGS = {"chunks_without_vector": "chunksWithoutVector", "vectors_without_chunk": "vectorsWithoutChunk"}
+FOLDED_FINDINGS = {"unfilled_sets": "chunksWithoutVector"}
+CONSUMERS = {event.name: function.group() for function in FUNCTIONS for event in function.consumes}
 
 
-@dataclass
-class Report:
-    """What the comparison found, as of the live tables' checkpoints at its start."""
+@dataclass(frozen=True)
+class Start:
+    """Where everything stood when the verification began."""
 
-    facts: int = 0
-    rows: int = 0
-    differences: list[str] = field(default_factory=list)
-    without_ending: list[dict[str, str]] = field(default_factory=list)
-
-    @property
-    def ok(self) -> bool:
-        return not self.differences and not self.without_ending
+    acked: Acked
+    folded: Mapping[Place, int]  # the live tables' checkpoints
+    ends: Ends
 
 
-async def verify(settings: Settings, progress: Progress = lambda what, share: None) -> Report:
-    """Works while the system runs: the live side is read in one snapshot, with the checkpoints that belong to it.
+async def verify(
+    settings: Settings, progress: Progress = lambda what, share: None, *, grace: float = SWEEP_GRACE
+) -> Report:
+    """Everything as of its start.
 
-    A run counts as without an ending when its function has committed past its request and its last event is not there.
+    Raises:
+        TopicChanged: the tables were folded from another log.
     """
     report = Report()
-    async with (
-        app.projection_pool(settings) as live,
-        live.acquire() as connection,
-        connection.transaction(isolation="repeatable_read", readonly=True),
-        _scratch(settings) as scratch,
-    ):
-        rows = await connection.fetch(SQL["checkpoints"])
-        until = {(row["topic"], row["partition"]): row["next_offset"] for row in rows}
-        report.facts = await _fold(settings, scratch, until, progress)
-        for number, (name, key) in enumerate(_tables().items()):
-            progress("compare", number / (len(TABLES) + len(DERIVED)))
-            await _compare(name, key, connection, scratch, report)
-        report.without_ending = await _without_ending(settings, connection)
+    async with _scratch(settings) as (schema, scratch):
+        async with scratch.acquire() as connection:
+            await connection.execute(auditing.SQL["notes"])
+        start = await _start(settings, schema, report, progress)
+        refolding = await Refolding.begin(settings, scratch, start.ends, progress)
+        await refolding.fold(start.folded)
+        await _compare_tables(scratch, report, progress)
+        await refolding.fold({place: high for place, (_, high) in start.ends.items()})
+        report.facts = refolding.done
+        await _audit(scratch, start, report, grace)
+    report.dead_letters = await _dead_letters(settings)
     progress("compare", 1.0)
     return report
+
+
+@asynccontextmanager
+async def _scratch(settings: Settings) -> AsyncIterator[tuple[str, Pool]]:
+    """Tables of its own, gone at the end."""
+    schema = f"verify_{uuid.uuid4().hex[:8]}"
+    try:
+        async with app.projection_pool(settings, most=2, schema=schema) as pool:
+            yield schema, pool
+    finally:
+        await app.drop_schema(settings, schema)
+
+
+async def _start(settings: Settings, schema: str, report: Report, progress: Progress) -> Start:
+    done = await acked(settings)
+    async with app.projection_pool(settings, most=2) as live:
+        if await live.fetchval("SELECT to_regclass('journal.spends') IS NULL"):
+            await prepare(live)  # no worker has run yet: its tables are empty
+        async with live.acquire() as connection, connection.transaction(isolation="repeatable_read"):
+            rows = await connection.fetch(SQL["checkpoints"])
+            for number, (name, key) in enumerate(_tables().items()):
+                progress("look", 0.1 * number / len(_tables()))
+                report.rows += await _keep_digests(connection, schema, name, key)
+            for kept in auditing.KEPT:
+                await connection.execute(_into(schema, auditing.SQL[kept]))
+            for query, kind in LIVE_FINDINGS.items():
+                report.add(kind, await connection.fetch(SQL[query], report.SHOWN))
+    ends = await log_ends(settings)
+    return Start(done, _within(rows, ends, report), ends)
 
 
 def _tables() -> dict[str, tuple[str, ...]]:
     return {table.name: tuple(table.key) for table in TABLES} | DERIVED
 
 
-@asynccontextmanager
-async def _scratch(settings: Settings) -> AsyncIterator[Pool]:
-    """Tables of its own, gone at the end."""
-    schema = f"verify_{uuid.uuid4().hex[:8]}"
-    try:
-        async with app.projection_pool(settings, most=2, schema=schema) as pool:
-            yield pool
-    finally:
-        await app.drop_schema(settings, schema)
+def _into(schema: str, sql: str) -> str:
+    """The statement for a schema of ours."""
+    return sql.replace("scratch.", f'"{schema}".')
 
 
-async def _fold(settings: Settings, scratch: Pool, until: Mapping[Place, int], progress: Progress) -> int:
-    """Folds the log up to the checkpoints; gives the number of records."""
-    folding = await app.folding(settings, scratch, vectors.Partitions("none"))
-    scan = LogScan(app.cluster(settings))
-    partitions = {topic: folding.topic_ids[topic][1] for topic in folding.topics()}
-    begins = {place: low for place, (low, _) in (await asyncio.to_thread(scan.ends, partitions)).items()}
-    total = sum(max(0, end - begins[place]) for place, end in until.items())
-    expected: dict[Place, int | None] = {}
-    done = 0
-    batches = scan.read(until, begins)
-    while (records := await asyncio.to_thread(next, batches, None)) is not None:
-        if records:
-            expected |= await folding.apply(records, expected)
-            done += len(records)
-        progress("fold", done / max(1, total))
-    return done
-
-
-async def _compare(name: str, key: tuple[str, ...], live: Connection, scratch: Pool, report: Report) -> None:
-    """Rows by key, each as a digest of its whole text."""
+def _of(name: str, key: tuple[str, ...], sql: str) -> str:
+    """The statement for one table: names come from code."""
     columns = ", ".join(f'"{column}"' for column in key)
-    sql = SQL["digests"].replace("key_columns", columns).replace("table_name", f'"{name}"')
-    here = {tuple(row)[:-1]: row["digest"] for row in await live.fetch(sql)}
+    return sql.replace("key_columns", columns).replace("table_name", f'"{name}"').replace("live_", f"live_{name}_")
+
+
+async def _keep_digests(live: Connection, schema: str, name: str, key: tuple[str, ...]) -> int:
+    """Gives how many rows there are."""
+    said = await live.execute(_into(schema, _of(name, key, SQL["keep_digests"])), timeout=None)
+    return int(said.rpartition(" ")[2])
+
+
+def _within(rows: list[Row], ends: Ends, report: Report) -> dict[Place, int]:
+    """The checkpoints, none of them beyond the log."""
+    folded = {}
+    for row in rows:
+        place = (row["topic"], row["partition"])
+        _, high = ends.get(place, (0, 0))
+        if row["next_offset"] > high:
+            said = (
+                f"{place[0]}/{place[1]}: the tables were folded up to {row['next_offset']}, and the log ends at {high}"
+            )
+            report.add("log", [{"what": said, "total": 1}])
+        folded[place] = min(high, row["next_offset"])
+    return folded
+
+
+async def _compare_tables(scratch: Pool, report: Report, progress: Progress) -> None:
+    for number, (name, key) in enumerate(_tables().items()):
+        progress("compare", 0.85 + 0.1 * number / len(_tables()))
+        found = await scratch.fetch(_of(name, key, SQL["compare"]), report.SHOWN, timeout=None)
+        shown = [", ".join(f"{column}={row[column]}" for column in key) for row in found]
+        report.add(
+            "rows",
+            [
+                {"what": f"{name} {where}: {row['what']}", "total": row["total"]}
+                for where, row in zip(shown, found, strict=True)
+            ],
+        )
+
+
+async def _audit(scratch: Pool, start: Start, report: Report, grace: float) -> None:
+    """What needs the whole log: sets, money and endings."""
     async with scratch.acquire() as connection:
-        there = {tuple(row)[:-1]: row["digest"] for row in await connection.fetch(sql)}
-    report.rows += len(here)
-    found = [
-        *(f"{name} {_shown(key, row)}: in the tables, and not in the log" for row in here.keys() - there.keys()),
-        *(f"{name} {_shown(key, row)}: in the log, and not in the tables" for row in there.keys() - here.keys()),
-        *(f"{name} {_shown(key, row)}: differs" for row in here.keys() & there.keys() if here[row] != there[row]),
-    ]
-    report.differences += sorted(found)[:SHOWN]
-    if len(found) > SHOWN:
-        report.differences.append(f"{name}: and {len(found) - SHOWN} more")
-
-
-def _shown(key: tuple[str, ...], row: tuple[Any, ...]) -> str:
-    return ", ".join(f"{column}={value}" for column, value in zip(key, row, strict=True))
-
-
-async def _without_ending(settings: Settings, live: Connection) -> list[dict[str, str]]:
-    """Runs that are open though no function has anything in hand."""
-    rows = await live.fetch(SQL["open_runs"])
-    if not rows or await app.total_lag(settings) > 0:
-        return []
-    return [
+        await auditing.sort_out(connection, grace)
+        for query, kind in FOLDED_FINDINGS.items():
+            report.add(kind, await connection.fetch(SQL[query], report.SHOWN))
+        for query, kind in auditing.FINDINGS.items():
+            report.add(kind, await connection.fetch(auditing.SQL[query], report.SHOWN))
+        report.open = await auditing.going_on(connection)
+        runs = await connection.fetch(SQL["open_runs"])
+    lost = [run for run in runs if not _is_going_on(run, start.acked)]
+    report.open["requests"] = len(runs) - len(lost)
+    report.without_ending = [
         {"creatorId": r["creator_id"], "videoId": r["video_id"], "runId": str(r["run_id"]), "status": r["status"]}
-        for r in rows
+        for r in lost
     ]
+
+
+def _is_going_on(run: Row, done: Acked) -> bool:
+    """Some function has still to ack the request, or the transcript that it gave. After that its ending is there."""
+    places = [(run["topic"], run["partition"], run["offset"])]
+    if run["next_topic"] is not None:
+        places.append((run["next_topic"], run["next_partition"], run["next_offset"]))
+    return any(done[CONSUMERS[topic]].get((topic, partition), 0) <= offset for topic, partition, offset in places)
+
+
+async def _dead_letters(settings: Settings) -> int:
+    """Records that nobody has looked after."""
+    ends = await log_ends(settings, [DEAD_LETTER])
+    seen = await asyncio.to_thread(committed, app.cluster(settings), DEAD_LETTERS_GROUP, ends)
+    return sum(high - max(low, seen.get(place, low)) for place, (low, high) in ends.items())

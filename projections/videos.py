@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from enum import IntEnum
 
 from schemas.embedding import ChunkRequested, EmbeddingsCompleted, EmbeddingStarted, TranscriptChunked
-from schemas.running import Error, FunctionFailed, FunctionRetried
+from schemas.running import Error, FunctionFailed, FunctionRetried, RunCancelled
 from schemas.transcription import (
     AudioExtracted,
     SegmentTranscribed,
@@ -16,6 +16,7 @@ from schemas.transcription import (
     TranscriptionStarted,
 )
 from streams.codec import Received
+from streams.identity import to_bytes
 from streams.projection import Key, Projection, Put, Table, Version
 
 
@@ -27,13 +28,11 @@ class Status(IntEnum):
     PROCESSING = 2
     EMBEDDING = 3
     FAILED = 4
-    COMPLETED = 5
-
-    @property
-    def word(self) -> str:
-        return self.name.lower()
+    CANCELLED = 5
+    COMPLETED = 6
 
 
+WORDS = {status: status.name.lower() for status in Status}  # a member's name is looked up slowly
 FUNCTIONS = ("transcribe-video", "generate-embeddings")  # whose failure is the video's
 
 VIDEOS = Table(
@@ -73,6 +72,7 @@ VideoEvent = (
     | TranscriptChunked
     | EmbeddingsCompleted
     | FunctionFailed
+    | RunCancelled
 )
 
 REACHES: dict[type, Status] = {
@@ -85,6 +85,7 @@ REACHES: dict[type, Status] = {
     EmbeddingStarted: Status.EMBEDDING,
     TranscriptChunked: Status.EMBEDDING,
     FunctionFailed: Status.FAILED,
+    RunCancelled: Status.CANCELLED,
     EmbeddingsCompleted: Status.COMPLETED,
 }
 
@@ -119,9 +120,10 @@ def _reached(me: Key, event: VideoEvent, received: Received, version: Version) -
     """A video's status is its newest run's; a run's is the highest that was said of it."""
     status = REACHES[type(event)]
     error = error_json(event.error) if isinstance(event, FunctionFailed) else None
-    at = version.at(status)
-    yield Put(VIDEOS, me, "status", (status.word, received.run_id, error, received.at), at)
-    yield Put(RUNS, (*me, received.run_id), "status", (status.word, error, received.at), at)
+    run_id = event.run_id if isinstance(event, RunCancelled) else received.run_id  # a person's fact names its run
+    word, at = WORDS[status], version._replace(run=to_bytes(run_id)).at(status)
+    yield Put(VIDEOS, me, "status", (word, run_id, error, received.at), at)
+    yield Put(RUNS, (*me, run_id), "status", (word, error, received.at), at)
 
 
 def _asked(me: Key, received: Received, version: Version) -> Put:

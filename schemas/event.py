@@ -15,6 +15,7 @@ Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Seconds = Annotated[float, Field(ge=0)]
 MicroUsd = Annotated[int, Field(ge=0, le=MAX_LONG, description="Millionths of a US dollar.")]
 Count = Annotated[int, Field(ge=0, le=MAX_LONG)]
+RunId = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")]
 EventId = Annotated[str, Field(description="UUID of an event.")]
 
 Kind = Literal["command", "fact"]

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import AwareDatetime, Field
 
-from schemas.event import Count, CreatorId, Fact, MicroUsd, VideoId, Wire
+from schemas.event import Count, CreatorId, Fact, MicroUsd, RunId, VideoId, Wire
 
 
 class Error(Wire):
@@ -55,6 +55,19 @@ class FunctionFailed(Fact, name="function.failed", version=1):
         return str(self.attempts)
 
 
+class RunCancelled(Fact, name="run.cancelled", version=1):
+    """A person called a run off: it does and pays nothing more. What was bought before stays."""
+
+    video_id: VideoId
+    creator_id: CreatorId
+    run_id: RunId
+    by: str = Field(description="Who did it, such as the command line.")
+    reason: str
+
+    def part(self) -> str:
+        return self.run_id
+
+
 class UsageRecorded(Fact, name="usage.recorded", version=1):
     """What was bought of a provider (memoized false, one per paid call), or reused without paying (memoized true)."""
 
@@ -71,6 +84,24 @@ class UsageRecorded(Fact, name="usage.recorded", version=1):
 
     def part(self) -> str:
         return self.token or f"{self.usage}/{self.model}"
+
+
+class ResultKept(Fact, name="result.kept", version=1):
+    """A paid result that no other fact of its run carries, so that the journal can be rebuilt from the log."""
+
+    video_id: VideoId
+    creator_id: CreatorId | None = None
+    function: str
+    paid_key: str
+    result: bytes
+    quantity: float = Field(ge=0)
+    cost_micro_usd: MicroUsd
+
+    def part(self) -> str:
+        return self.paid_key
+
+    def paid_keys(self) -> tuple[str, ...]:
+        return (self.paid_key,)
 
 
 class NotificationSent(Fact, name="notification.sent", version=1):

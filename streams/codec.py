@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 from schemas import avro, people
 from schemas.avro import Undecodable
@@ -19,8 +19,7 @@ __all__ = ["Codec", "Received", "Undecodable"]
 SOURCE = "chronos"
 
 
-@dataclass(frozen=True, slots=True)
-class Received:
+class Received(NamedTuple):
     """A record that was understood."""
 
     event: Event

@@ -92,7 +92,7 @@ class Folding:
         return found
 
     async def apply(self, records: Sequence[Record], expected: Expected) -> dict[Place, int]:
-        """Folds records and moves the checkpoints, all or nothing. Gives the new checkpoints.
+        """Folds records and moves the checkpoints, all or nothing. Gives where the records end.
 
         Raises:
             Moved: a checkpoint was not where it was expected; nothing was written.
@@ -214,7 +214,7 @@ class Projector:
             log.info("checkpoint moved by another projector: reading again from there")
             await self._read_again({(record.topic, record.partition) for record in records})
             return
-        self._expected |= moved
+        self._expected |= {place: max(end, self._expected.get(place) or 0) for place, end in moved.items()}
         offsets = [TopicPartition(topic, partition, offset) for (topic, partition), offset in moved.items()]
         try:
             self._consumer.commit(offsets=offsets, asynchronous=True)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import uuid
-from collections import Counter
 from collections.abc import Sequence
-from typing import NamedTuple
+from datetime import datetime
+from typing import NamedTuple, TypeAlias
 
-from streams.postgres import Pool, load_queries
+from streams.postgres import Connection, load_queries
 
 SQL = load_queries("streams.sql", "recovery.sql")
 
@@ -19,6 +18,7 @@ class KeptResult(NamedTuple):
     result: bytes
     quantity: float
     cost_micro_usd: int
+    at: datetime
 
 
 class KeptSpend(NamedTuple):
@@ -35,10 +35,11 @@ class KeptSpend(NamedTuple):
     quantity: float
     cost_micro_usd: int
     keys: tuple[str, ...]
+    at: datetime
 
 
 class KeptRun(NamedTuple):
-    """A run that said something, and how it ended if that was its last word."""
+    """A run that said something, and how it ended if that was its last word. Attempts: those that are used up."""
 
     function: str
     fingerprint: str
@@ -52,25 +53,52 @@ class KeptRun(NamedTuple):
     error: str | None
 
 
-Choice = tuple[str, bytes]  # name, what was chosen
+class KeptChoice(NamedTuple):
+    """What was chosen, under its name."""
+
+    name: str
+    choice: bytes
+
+
+class KeptCancel(NamedTuple):
+    """A run that a person called off."""
+
+    run_id: str
+    at: datetime
+
+
+Kept: TypeAlias = KeptResult | KeptSpend | KeptRun | KeptChoice | KeptCancel
+
+TABLES: dict[str, type[tuple[object, ...]]] = {
+    "spends": KeptSpend,
+    "results": KeptResult,
+    "runs": KeptRun,
+    "choices": KeptChoice,
+    "cancelled": KeptCancel,
+}
+"""In the order in which they are put back."""
 
 
 class Recovery:
-    """Writes batches of what was found."""
+    """Gathers what is found, and puts it back at once: a journal that holds a part would be taken for a whole one."""
 
-    def __init__(self, pool: Pool) -> None:
-        self._pool = pool
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
 
-    async def keep(self, found: Sequence[KeptResult | KeptSpend | KeptRun | Choice]) -> Counter[str]:
-        """All in one transaction; gives how many of each kind."""
-        results = [(*one, str(uuid.uuid4())) for one in found if isinstance(one, KeptResult)]
-        spends = [one for one in found if isinstance(one, KeptSpend)]
-        runs = [one for one in found if isinstance(one, KeptRun)]
-        choices = [one for one in found if not isinstance(one, KeptResult | KeptSpend | KeptRun)]
-        async with self._pool.acquire() as connection, connection.transaction():
-            await connection.executemany(SQL["result"], results)
-            await connection.executemany(SQL["spend"], spends)
-            await connection.executemany(SQL["run"], runs)
-            await connection.executemany(SQL["choice"], choices)
-        ended = sum(run.ending is not None for run in runs)
-        return Counter(results=len(results), spends=len(spends), runs=ended, choices=len(choices))
+    async def begin(self) -> None:
+        await self._connection.execute(SQL["stage"])
+
+    async def gather(self, found: Sequence[Kept]) -> None:
+        for name, kind in TABLES.items():
+            if rows := [one for one in found if isinstance(one, kind)]:
+                await self._connection.copy_records_to_table(f"recovered_{name}", records=rows)
+
+    async def put_back(self) -> dict[str, int]:
+        """All in one transaction; gives how many of each kind the journal did not hold."""
+        async with self._connection.transaction():
+            return {name: _count(await self._connection.execute(SQL[name], timeout=None)) for name in TABLES}
+
+
+def _count(said: str) -> int:
+    """Of Postgres's answer to an insert, `INSERT 0 17`."""
+    return int(said.rpartition(" ")[2])

@@ -62,12 +62,12 @@ def _spoken() -> tuple[type[BaseException], ...]:
     from chronos.config import NotRunning
     from chronos.devstack.errors import DevStackError
     from chronos.letters import AnotherAtWork, NoSuchLetter
-    from chronos.queries import NoSuchVideo
+    from chronos.queries import NoSuchVideo, RunIsOver
     from schemas.avro import Undecodable, Unreleased
     from streams.kafka import BrokerAway, DeliveryFailed, TooLarge, TopicsMissing
     from streams.retry import Fault
 
-    ours = (NotRunning, DevStackError, NoSuchVideo, NoSuchLetter, AnotherAtWork, Fault)
+    ours = (NotRunning, DevStackError, NoSuchVideo, RunIsOver, NoSuchLetter, AnotherAtWork, Fault)
     return (*ours, Undecodable, Unreleased, BrokerAway, TopicsMissing, TooLarge, DeliveryFailed)
 
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from chronos.cli.state import Json, State, err, out, print_json
+
+if TYPE_CHECKING:
+    from chronos.report import Report
 
 PANEL = "Operating"
 
@@ -25,42 +28,47 @@ def register(app: typer.Typer) -> None:
 
 @contextmanager
 def bar() -> Iterator[Callable[[str, float], None]]:
-    """A progress bar on stderr, as a function of what is done and the share of it."""
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
+    """A progress bar on stderr with the time left, as a function of what is done and the share of it."""
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-    columns = (TextColumn("{task.description:>8}"), BarColumn(), TaskProgressColumn())
+    columns = (TextColumn("{task.description:>8}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
     with Progress(*columns, console=err(), transient=True) as progress:
         task = progress.add_task("", total=1.0)
         yield lambda what, share: progress.update(task, description=what, completed=share)
 
 
 def verify(ctx: typer.Context, as_json: Json = False) -> None:
-    """Fold the log anew, and compare every row with the tables. Exit code 1 where something differs."""
+    """Fold the log anew, and compare tables and journal with it. Exit code 1 where something differs.
+
+    It may run while videos are processed: everything is as of its start, and what is not over by then is no difference.
+    """
     from chronos.verifying import verify as run
 
     state: State = ctx.obj
     with bar() as progress:
         report = asyncio.run(run(state.settings(), progress))
     if as_json:
-        print_json(
-            {
-                "ok": report.ok,
-                "facts": report.facts,
-                "rows": report.rows,
-                "differences": report.differences,
-                "withoutEnding": report.without_ending,
-            }
-        )
+        print_json(report.to_json())
     else:
-        for line in report.differences:
-            out().print(f"[red]✗[/] {line}", markup=True)
-        for video in report.without_ending:
-            out().print(f"[red]✗[/] run {video['runId']} of video {video['videoId']} has no ending ({video['status']})")
-        mark = "[green]✓[/]" if report.ok else "[red]✗[/]"
-        out().print(f"{mark} {report.facts} facts, {report.rows} rows, {len(report.differences)} differences, "
-                    f"{len(report.without_ending)} requests without an ending")  # fmt: skip
+        _show_report(report)
     if not report.ok:
         raise typer.Exit(1)
+
+
+def _show_report(report: Report) -> None:
+    from rich.text import Text
+
+    for line in report.differences:
+        out().print(Text.assemble(("✗ ", "red"), line))
+    for video in report.without_ending:
+        line = f"run {video['runId']} of video {video['videoId']} has no ending ({video['status']})"
+        out().print(Text.assemble(("✗ ", "red"), line))
+    mark = ("✓ ", "green") if report.ok else ("✗ ", "red")
+    out().print(Text.assemble(mark, report.summary()))
+    if going_on := report.still_open():
+        out().print(f"  not over yet: {going_on}")
+    if report.dead_letters:
+        out().print(f"  {report.dead_letters} dead letters wait: chronos deadletters list")
 
 
 def journal_rebuild(ctx: typer.Context, as_json: Json = False) -> None:
@@ -73,7 +81,8 @@ def journal_rebuild(ctx: typer.Context, as_json: Json = False) -> None:
     if as_json:
         print_json(found)
     else:
-        out().print(", ".join(f"{count} {name}" for name, count in found.items()) or "the log holds no facts")
+        counts = ", ".join(f"{count} {name}" for name, count in found.items() if count)
+        out().print(f"put back: {counts}" if counts else "the journal holds all that the log knows")
 
 
 def doctor(ctx: typer.Context, as_json: Json = False) -> None:

@@ -18,7 +18,7 @@ PANEL = "Videos"
 Creator = Annotated[str | None, typer.Option("--creator", "-c", help="Whose; needed where two have the same id.")]
 VideoArgument = Annotated[str, typer.Argument(metavar="VIDEO", help="Id of a video.")]
 
-COLOURS = {"completed": "green", "failed": "red"}
+COLOURS = {"completed": "green", "failed": "red", "cancelled": "yellow"}
 
 
 def register(app: typer.Typer) -> None:
@@ -27,6 +27,8 @@ def register(app: typer.Typer) -> None:
     app.command(rich_help_panel=PANEL, epilog="Examples: chronos status · chronos status how-tides-work --json")(status)
     app.command(rich_help_panel=PANEL, epilog="Example: chronos transcript how-tides-work")(transcript)
     app.command(rich_help_panel=PANEL, epilog="Example: chronos watch how-tides-work")(watch)
+    example = "Example: chronos cancel how-tides-work --reason 'wrong file'"
+    app.command(rich_help_panel=PANEL, epilog=example)(cancel)
     app.command(rich_help_panel=PANEL, epilog="Example: chronos search why is high tide later --creator ada")(search)
 
 
@@ -74,6 +76,24 @@ def status(
         return
     rows = [found] if video else found
     out().print(videos_table(rows) if rows else "no videos yet: chronos transcribe FILE --creator NAME")
+
+
+def cancel(
+    ctx: typer.Context,
+    video: VideoArgument,
+    creator: Creator = None,
+    reason: Annotated[str, typer.Option(help="Why, for who reads the log.")] = "",
+    as_json: Json = False,
+) -> None:
+    """Call a video's run off: it stops at its next step, and pays for nothing more. What was bought stays."""
+    from chronos.cancelling import cancel as run
+
+    state: State = ctx.obj
+    called_off = asyncio.run(run(state.settings(), video, creator, reason))
+    if as_json:
+        print_json(called_off)
+    else:
+        out().print(f"[green]✓[/] run {called_off['runId']} of video {video} is called off")
 
 
 def transcript(ctx: typer.Context, video: VideoArgument, creator: Creator = None, as_json: Json = False) -> None:

@@ -7,11 +7,12 @@ SELECT topic_id, topic, "partition", partitions, next_offset FROM checkpoints WH
 
 -- name: move
 -- Compare and set: a row comes back for each checkpoint that stood where it was expected (null: it was not there).
+-- A rewind does not take it back: the tables hold what they held, and are what the log says up to there all the while.
 WITH moved AS (
     SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::int[], $5::int[], $6::bigint[], $7::bigint[])
         AS m ("group", topic_id, topic, "partition", partitions, expected, next_offset)
 ), updated AS (
-    UPDATE checkpoints AS c SET next_offset = m.next_offset, partitions = m.partitions
+    UPDATE checkpoints AS c SET next_offset = greatest(c.next_offset, m.next_offset), partitions = m.partitions
     FROM moved AS m
     WHERE (c."group", c.topic_id, c."partition") = (m."group", m.topic_id, m."partition")
         AND c.next_offset = m.expected

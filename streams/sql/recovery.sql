@@ -1,23 +1,69 @@
--- name: result
-INSERT INTO journal.paid (key, result, quantity, cost_micro_usd, token) VALUES ($1, $2, $3, $4, $5)
-ON CONFLICT (key) DO NOTHING
+-- name: stage
+-- Where it is gathered first: the journal gets all of it at once or nothing, since half a journal is not an empty one.
+CREATE TEMP TABLE recovered_results (
+    key text NOT NULL, result bytea NOT NULL, quantity float8 NOT NULL, cost_micro_usd int8 NOT NULL,
+    at timestamptz NOT NULL
+);
+CREATE TEMP TABLE recovered_spends (
+    token uuid NOT NULL, function text NOT NULL, input_id uuid NOT NULL, run_id uuid NOT NULL, creator_id text,
+    video_id text, usage text NOT NULL, model text NOT NULL, quantity float8 NOT NULL, cost_micro_usd int8 NOT NULL,
+    keys text[] NOT NULL, at timestamptz NOT NULL
+);
+CREATE TEMP TABLE recovered_runs (
+    function text NOT NULL, fingerprint text NOT NULL, input_id uuid NOT NULL, run_id uuid NOT NULL, creator_id text,
+    video_id text, first_started_at int8 NOT NULL, attempts int4 NOT NULL, ending text, error jsonb
+);
+CREATE TEMP TABLE recovered_choices (name text NOT NULL, choice bytea NOT NULL);
+CREATE TEMP TABLE recovered_cancelled (run_id uuid NOT NULL, at timestamptz NOT NULL)
 
--- name: spend
+-- name: spends
 INSERT INTO journal.spends (
-    token, function, input_id, run_id, creator_id, video_id, usage, model, quantity, cost_micro_usd, keys, told
-) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, true)
+    token, function, input_id, run_id, creator_id, video_id, usage, model, quantity, cost_micro_usd, keys, spent_at, told
+)
+SELECT DISTINCT ON (token)
+    token, function, input_id, run_id, creator_id, video_id, usage, model, quantity, cost_micro_usd, keys, at, true
+FROM recovered_spends
+ORDER BY token, at
 ON CONFLICT (token) DO NOTHING
 
--- name: run
--- Completed outranks failed: the log may hold both, of two attempts under one fingerprint.
-INSERT INTO journal.runs AS r (
-    function, fingerprint, input_id, run_id, creator_id, video_id, first_started_at, attempts, ending, error, told
-) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $9::text IS NOT NULL)
-ON CONFLICT (function, fingerprint, input_id) DO UPDATE SET
-    ending = CASE WHEN 'completed' IN (r.ending, excluded.ending) THEN 'completed' ELSE coalesce(r.ending, excluded.ending) END,
-    error = coalesce(r.error, excluded.error),
-    told = r.told OR excluded.told
-WHERE r.lease_token IS NULL
+-- name: results
+-- Under the call that bought each, after the spends. Of two answers under one key the first stands, as it did.
+WITH buyers AS (
+    SELECT DISTINCT ON (k.key) k.key, s.token
+    FROM journal.spends AS s CROSS JOIN unnest(s.keys) AS k (key)
+    ORDER BY k.key, s.spent_at, s.token
+)
+INSERT INTO journal.paid (key, result, quantity, cost_micro_usd, token, paid_at)
+SELECT DISTINCT ON (r.key)
+    r.key, r.result, r.quantity, r.cost_micro_usd, coalesce(b.token, gen_random_uuid()), r.at
+FROM recovered_results AS r
+LEFT JOIN buyers AS b USING (key)
+ORDER BY r.key, r.at
+ON CONFLICT (key) DO NOTHING
 
--- name: choice
-INSERT INTO journal.choices (name, choice) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING
+-- name: runs
+-- Completed outranks failed: the log may hold both, of two goes under one fingerprint.
+INSERT INTO journal.runs (
+    function, fingerprint, input_id, run_id, creator_id, video_id, first_started_at, attempts, ending, error, told
+)
+SELECT
+    function, fingerprint, input_id, max(run_id::text)::uuid, max(creator_id), max(video_id), max(first_started_at),
+    max(attempts),
+    CASE WHEN bool_or(ending = 'completed') THEN 'completed' ELSE max(ending) END,
+    CASE
+        WHEN bool_or(ending = 'completed') THEN NULL
+        ELSE (array_agg(error ORDER BY attempts DESC) FILTER (WHERE error IS NOT NULL))[1]
+    END,
+    bool_or(ending IS NOT NULL)
+FROM recovered_runs
+GROUP BY function, fingerprint, input_id
+ON CONFLICT (function, fingerprint, input_id) DO NOTHING
+
+-- name: choices
+INSERT INTO journal.choices (name, choice)
+SELECT DISTINCT ON (name) name, choice FROM recovered_choices ORDER BY name
+ON CONFLICT (name) DO NOTHING
+
+-- name: cancelled
+INSERT INTO journal.cancelled (run_id, at) SELECT run_id, min(at) FROM recovered_cancelled GROUP BY run_id
+ON CONFLICT (run_id) DO NOTHING

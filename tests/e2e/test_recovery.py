@@ -10,7 +10,7 @@ from chronos import app
 from chronos.devstack.kafka import kafka_tool
 from chronos.journal_rebuild import rebuild
 from chronos.verifying import verify
-from streams.postgres import connect
+from streams.postgres import Pool, connect
 from tests.films import film, noise
 from tests.stack import Hands, Stack, until
 
@@ -40,16 +40,22 @@ async def test_a_lost_journal_comes_back_from_the_facts(hands: Hands, stack: Sta
     paid, before = len(stack.provider.calls()), await rows(hands)
     await stop_functions(stack)
     pool = await connect(stack.database)
+    journal = await journal_rows(pool)
     await pool.execute("DROP SCHEMA journal CASCADE")
-    await pool.close()
 
     stack.start_functions("refused")
     code = await asyncio.to_thread(stack.processes.pop("refused").wait, 40)
     assert code == 1
     assert "chronos journal rebuild" in (stack.home / "refused.log").read_text()
 
-    found = await rebuild(hands.settings)
+    shares: list[float] = []
+    found = await rebuild(hands.settings, lambda what, share: shares.append(share))
     assert found["results"] >= 8
+    assert shares == sorted(shares)
+    assert shares[-1] == 1.0
+    assert await journal_rows(pool) == journal
+    assert set((await rebuild(hands.settings)).values()) == {0}  # again: it holds all that the log knows
+    await pool.close()
     rewind_to_earliest(stack)
     stack.start_functions()
     await until("the groups are at the end again", lambda: caught_up(hands))
@@ -58,6 +64,24 @@ async def test_a_lost_journal_comes_back_from_the_facts(hands: Hands, stack: Sta
     report = await verify(hands.settings)
     assert report.differences == []
     assert report.without_ending == []
+
+
+JOURNAL = {
+    "paid": "key, md5(result) AS result, quantity, cost_micro_usd, token",
+    "spends": "token, function, input_id, run_id, creator_id, video_id, usage, model, quantity, cost_micro_usd, keys",
+    "runs": (
+        "function, fingerprint, input_id, run_id, creator_id, video_id, first_started_at, attempts, ending, error, told"
+    ),
+    "choices": "name, md5(choice) AS choice",
+}
+
+
+async def journal_rows(pool: Pool) -> dict[str, list[str]]:
+    """What the log knows of the journal, row by row."""
+    return {
+        name: sorted(str(tuple(row)) for row in await pool.fetch(f"SELECT {columns} FROM journal.{name}"))
+        for name, columns in JOURNAL.items()
+    }
 
 
 async def stop_functions(stack: Stack) -> None:

@@ -1,13 +1,17 @@
 """A worker of one function that does nothing but wait, for the loss experiment: run it, kill it, run it again.
 
-Usage: python -m tests.faults.sleepy_worker BOOTSTRAP DATABASE_URL DONE_FILE
-Each video's id says how long it takes, in milliseconds, after its last dash.
+Usage: python -m tests.faults.sleepy_worker BOOTSTRAP DATABASE_URL DONE_FILE [RUNS OF A CREATOR AT ONCE]
+Each video's id says how long it takes, in milliseconds, after its last dash; one whose id begins with `die` kills the
+process instead, and one whose id begins with `hang` holds up its event loop.
 """
 
 import asyncio
+import os
 import signal
 import sys
+import time
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 from schemas.transcription import TranscribeRequested, TranscriptionStarted
@@ -26,6 +30,10 @@ class Notebook:
         self._file = path.open("a")
 
     async def wait(self, video_id: str) -> None:
+        if video_id.startswith("die"):
+            os.kill(os.getpid(), signal.SIGKILL)
+        if video_id.startswith("hang"):
+            time.sleep(3600)  # noqa: ASYNC251  # that is the fault
         await asyncio.sleep(int(video_id.rsplit("-", 1)[1]) / 1000)
         self._file.write(f"{video_id}\n")
         self._file.flush()
@@ -39,12 +47,12 @@ async def sleepy(
     await step("wait", notebook.wait, request.video_id)
 
 
-async def main(bootstrap: str, database: str, done: str) -> None:
+async def main(bootstrap: str, database: str, done: str, limit: str = "100") -> None:
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     pool = await connect(database)
     worker = Worker(
-        [Staff(sleepy, {"notebook": Notebook(Path(done))}, "")],
+        [Staff(replace(sleepy, limit=int(limit)), {"notebook": Notebook(Path(done))}, "")],
         cluster=Cluster(bootstrap),
         pool=pool,
         consumers=WorkerSettings(bootstrap=bootstrap, security={}, session_timeout=6.0, heartbeat=1.0, drain=10.0),

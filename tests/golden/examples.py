@@ -15,7 +15,16 @@ from schemas.embedding import (
     Vector,
 )
 from schemas.event import Coordinates, Event
-from schemas.running import Error, FailedEvent, FunctionFailed, FunctionRetried, NotificationSent, UsageRecorded
+from schemas.running import (
+    Error,
+    FailedEvent,
+    FunctionFailed,
+    FunctionRetried,
+    NotificationSent,
+    ResultKept,
+    RunCancelled,
+    UsageRecorded,
+)
 from schemas.spaces import SpaceActivated, SpaceRegistered, SpaceRetired
 from schemas.transcription import (
     AudioExtracted,
@@ -149,6 +158,15 @@ EXAMPLES: list[Event] = [
         keys=[DIGEST],
         token="call-7",
     ),
+    ResultKept(
+        **WHO,
+        function="transcribe-video",
+        paid_key=DIGEST,
+        result='{"text": "Größe"}'.encode(),
+        quantity=2.75,
+        cost_micro_usd=275,
+    ),
+    RunCancelled(**WHO, run_id=INPUT, by="chronos cancel", reason="wrong file – «neu»"),
     NotificationSent(**WHO, channel="log", target="operators@søn", status="sent"),
     SpaceRegistered(space=SPACE, model="text-embedding-3-small", dimensions=1536, by="Ada", why="der erste Raum"),
     SpaceActivated(space=SPACE, by="Ada", why="gefüllt"),

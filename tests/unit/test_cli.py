@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
+import resource
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -61,11 +61,13 @@ def test_doctor_names_a_remedy_for_each_fault_and_none_for_what_follows_from_it(
 
 
 def test_help_is_there_before_anybody_waits_for_it() -> None:
-    """Import time creeps: 0.4 s here; a second is what a person begins to feel."""
+    """Import time creeps: 0.4 s here; a second is what a person begins to feel. Of the processor's time: what else the
+    machine does is not our help's fault."""
 
     def seconds() -> float:
-        began = time.monotonic()
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
         subprocess.run([sys.executable, "-m", "chronos", "--help"], check=True, capture_output=True)
-        return time.monotonic() - began
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
 
     assert min(seconds() for _ in range(3)) < 1.0

@@ -27,7 +27,7 @@ from schemas.avro import (
     unframe,
 )
 from schemas.catalogue import CATALOGUE
-from schemas.event import MAX_LONG, Count, Seconds, Sha256, VideoId, Wire
+from schemas.event import MAX_LONG, Count, RunId, Seconds, Sha256, VideoId, Wire
 from schemas.spaces import SpaceActivated, SpaceRetired
 from schemas.transcription import TranscriptionStarted
 from tests.golden.examples import EXAMPLES
@@ -42,6 +42,7 @@ PLAIN = {
     Count: st.integers(0, MAX_LONG),
     Seconds: st.floats(0, allow_infinity=False),
     Sha256: st.from_regex(r"[0-9a-f]{64}", fullmatch=True),
+    RunId: st.uuids().map(str),
     VideoId: st.text(min_size=1, max_size=200),
 }
 
