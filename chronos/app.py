@@ -15,12 +15,15 @@ from agents.cutter import Cutting
 from chronos.adapters import vectors
 from chronos.adapters.catalogue import ProjectedCatalogue
 from chronos.adapters.file_storage import FileStorage
+from chronos.adapters.https_storage import HttpsStorage, Patience
+from chronos.adapters.links import Hosts
 from chronos.adapters.log_notifier import LogNotifier
 from chronos.adapters.log_transcripts import LogTranscripts
 from chronos.adapters.media import Limits, PyAvMedia
 from chronos.adapters.openai_client import connect as connect_openai
 from chronos.adapters.openai_embedder import OpenAiEmbedder
 from chronos.adapters.openai_speech import OpenAiSpeech
+from chronos.adapters.routed_storage import RoutedStorage
 from chronos.adapters.scratch import DirectoryScratch
 from chronos.adapters.serving import settling
 from chronos.config import MICRO_USD_PER_MILLION_TOKENS, MICRO_USD_PER_MINUTE, Settings
@@ -61,11 +64,19 @@ def embedder(settings: Settings) -> OpenAiEmbedder:
     )  # fmt: skip
 
 
-def store(settings: Settings) -> FileStorage:
-    """The store of the settings. The one inside the home is made; one that was named and is not there is away."""
+def store(settings: Settings) -> RoutedStorage:
+    """The store of the settings, and links of the hosts that they list.
+
+    The store inside the home is made; one that was named and is not there is away.
+    """
     if settings.storage_url is None:
         (settings.home / "store").mkdir(parents=True, exist_ok=True)
-    return FileStorage.from_url(settings.storage())
+    web = HttpsStorage(
+        Hosts(settings.https_hosts),
+        allow_own=settings.allow_private_addresses,
+        patience=Patience(largest=settings.largest_download),
+    )
+    return RoutedStorage(FileStorage.from_url(settings.storage()), web)
 
 
 @asynccontextmanager

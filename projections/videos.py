@@ -18,6 +18,7 @@ from schemas.transcription import (
 from streams.codec import Received
 from streams.identity import to_bytes
 from streams.projection import Key, Projection, Put, Table, Version
+from streams.redaction import without_forms
 
 
 class Status(IntEnum):
@@ -102,7 +103,8 @@ def evolve(received: Received, version: Version) -> Iterator[Put]:
     yield from _reached(me, event, received, version)
     match event:
         case TranscribeRequested():
-            asked = (event.title, event.original_filename, event.storage_path, received.at)
+            path = without_forms(event.storage_path)  # a link may be signed, and tables are looked at
+            asked = (event.title, event.original_filename, path, received.at)
             yield Put(VIDEOS, me, "request", asked, version.at())
             yield _asked(me, received, version)
         case ChunkRequested():

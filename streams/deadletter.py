@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from schemas.event import Coordinates
 from schemas.topics import TOPICS
 from streams.record import Record
+from streams.redaction import redact
 
 TOPIC = "dead-letter"
 LARGEST_VALUE = 1024 * 1024
@@ -104,11 +105,11 @@ def _name(error: Exception) -> str:
 
 
 def _reason(error: Exception) -> str:
-    return _sound(str(error) or repr(error))[:LONGEST_REASON]
+    return _sound(redact(str(error) or repr(error)))[:LONGEST_REASON]
 
 
 def _trace(error: Exception) -> str:
-    return _sound("".join(traceback.format_exception(error)))[-LONGEST_TRACE:]
+    return _sound(redact("".join(traceback.format_exception(error))))[-LONGEST_TRACE:]
 
 
 def _sound(text: str) -> str:

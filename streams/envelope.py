@@ -66,7 +66,12 @@ def parse_envelope(attributes: dict[str, str]) -> Envelope | None:
             function=attributes.get("function", ""),
             schema=attributes.get("dataschema", ""),
         )
-    except (KeyError, ValueError):
+    except (
+        KeyError,
+        ValueError,
+        OverflowError,
+        OSError,
+    ):  # the last two: a time that its zone leads out of the calendar
         return None
 
 

@@ -58,7 +58,7 @@ class Version(NamedTuple):
     within_rank: bytes
 
     def at(self, rank: int = 0) -> bytes:
-        """57 bytes that sort as versions do. `rank`: a status's height within its run."""
+        """65 bytes that sort as versions do. `rank`: a status's height within its run."""
         return b"%b%c%b" % (self.run, rank, self.within_rank)
 
 

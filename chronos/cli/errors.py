@@ -10,6 +10,7 @@ import typer
 from rich.text import Text
 
 from chronos.cli.state import Failed, State, WrongUse, err
+from streams.redaction import redact
 
 INTERRUPTED = 130
 
@@ -35,7 +36,12 @@ class OneLine:
 
 
 def explain(error: BaseException, state: State | None = None) -> str | None:
-    """The line for an error; None where it is none that we know."""
+    """The line for an error, without secrets; None where it is none that we know."""
+    line = _line(error, state)
+    return None if line is None else redact(line)
+
+
+def _line(error: BaseException, state: State | None) -> str | None:
     if isinstance(error, (WrongUse, Failed)):
         return str(error)
     from pydantic import ValidationError
