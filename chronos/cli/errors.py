@@ -24,6 +24,8 @@ SPOKEN = {
     "chronos.config.NotRunning": "",
     "chronos.devstack.errors.DevStackError": "",
     "chronos.house.NotOurs": "",
+    "chronos.letters.AnotherAtWork": "",
+    "chronos.letters.NoSuchLetter": "",
     "chronos.queries.NoSuchVideo": "",
     "chronos.queries.RunIsOver": "",
     "schemas.avro.Undecodable": "",

@@ -53,7 +53,7 @@ def read(record: Record) -> Received | None:
     try:
         found = CODEC.read(record)
     except Undecodable as error:
-        dead_letter(record, "group", error.reason)
+        dead_letter(record, "group", error)
         return None
     assert isinstance(found, Received)
     assert isinstance(found.event.key(), str)

@@ -112,7 +112,7 @@ def test_an_error_goes_on_the_log_without_its_secrets() -> None:
 
 
 def test_a_dead_letter_and_a_line_of_the_command_say_it_without_secrets() -> None:
-    letter = dead_letter(Record("t", 0, 0, 0, None, b"x"), "g", f"not JSON: token={PLANTED}")
+    letter = dead_letter(Record("t", 0, 0, 0, None, b"x"), "g", ValueError(f"not JSON: token={PLANTED}"))
     assert PLANTED not in repr(letter)
     assert PLANTED not in (explain(Failed(f"cannot send to https://host/?key={PLANTED}")) or "")
 
