@@ -8,11 +8,13 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import logging
 import shutil
 import sys
 import tempfile
 from pathlib import Path
 
+from chronos import logs
 from tests.faults.campaign.report import to_json, to_markdown
 from tests.faults.campaign.running import Campaign, run
 
@@ -21,6 +23,7 @@ A_FAULT, A_VIDEO = 6.0, 0.9  # seconds of trouble for each, unless --minutes say
 
 def main() -> None:
     given = _arguments().parse_args()
+    logs.set_up(level=logging.ERROR)
     seconds = given.minutes * 60 if given.minutes else max(given.faults * A_FAULT, given.videos * A_VIDEO)
     campaign = Campaign(given.seed, given.faults, given.videos, seconds, given.workers, given.longest_pause)
     home = given.home or Path(tempfile.mkdtemp(prefix="chronos-faults-"))
