@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from tests.faults.campaign.evidence import Call, Spend
+from tests.faults.campaign.evidence import Call
 from tests.faults.campaign.striking import Fault
 
 KEEPING = 1.0
@@ -19,7 +19,7 @@ FUNCTIONS = {"audio": "transcribe-video", "embeddings": "generate-embeddings"}
 
 @dataclass(frozen=True)
 class Again:
-    """A payment that was made though the same content had been paid for, or was to be paid for again."""
+    """A payment that was not the last for its content: why its answer was of no use."""
 
     call: Call
     reason: str
@@ -44,12 +44,17 @@ def paid_again(calls: Iterable[Call], faults: Iterable[Fault], lease: float) -> 
     return sorted(again, key=lambda one: one.call.started)
 
 
-def _judged(call: Call, same: list[Call], faults: list[Fault], lease: float) -> Again:
+def excuse(call: Call, faults: Iterable[Fault], lease: float) -> str | None:
+    """Why nobody could keep the answer of this call; None where somebody should have."""
     if call.fault in SPOILT:
-        return Again(call, f"the provider spoilt its answer ({call.fault})", True)
-    for fault in faults:
-        if fault.target == call.caller and (reason := _could_not_keep(call, fault, lease)):
-            return Again(call, reason, True)
+        return f"the provider spoilt its answer ({call.fault})"
+    reasons = (_could_not_keep(call, fault, lease) for fault in faults if fault.target == call.caller)
+    return next((reason for reason in reasons if reason), None)
+
+
+def _judged(call: Call, same: list[Call], faults: list[Fault], lease: float) -> Again:
+    if reason := excuse(call, faults, lease):
+        return Again(call, reason, True)
     others = [f"{o.caller} {o.started:.2f}–{o.ended:.2f}" for o in same if o is not call]
     return Again(call, f"NOT EXPLAINED: nothing kept it from keeping the answer; also paid: {', '.join(others)}", False)
 
@@ -68,11 +73,6 @@ def _placed(call: Call, at: float) -> str:
     if at <= call.ended:
         return f"{at - call.started:.2f} s after it began and {call.ended - at:.2f} s before its answer"
     return f"{at - call.ended:.2f} s after its answer"
-
-
-def not_kept(calls: Iterable[Call], spends: Iterable[Spend]) -> int:
-    """Paid calls without a spend in the journal."""
-    return sum(bool(call.contents) for call in calls) - len(list(spends))
 
 
 @dataclass(frozen=True)

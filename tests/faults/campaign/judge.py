@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from agents.generate_embeddings import generate_embeddings
 from agents.transcribe_video import transcribe_video
-from tests.faults.campaign.bought import Again, Peak, most_at_once, not_kept, paid_again
+from tests.faults.campaign.bought import Again, Peak, excuse, most_at_once, paid_again
 from tests.faults.campaign.evidence import Call, Evidence, Run
 from tests.faults.campaign.load import Asked
 from tests.faults.campaign.striking import Fault
@@ -101,11 +101,11 @@ def _named(asked: Asked) -> str:
 
 def _money(evidence: Evidence, lease: float, verdict: Verdict) -> None:
     verdict.again = paid_again(evidence.calls, evidence.faults, lease)
-    verdict.payments = sum(bool(call.contents) for call in evidence.calls)
-    verdict.not_kept = not_kept(evidence.calls, evidence.spends)
+    paid = [call for call in evidence.calls if call.contents]
+    verdict.payments, verdict.not_kept = len(paid), len(paid) - len(evidence.spends)
     verdict.broken += [f"paid twice: {again.line()}" for again in verdict.again if not again.excused]
-    excused = len({again.call for again in verdict.again if again.excused})
-    if verdict.not_kept > excused:
+    excused = sum(excuse(call, evidence.faults, lease) is not None for call in paid)
+    if not 0 <= verdict.not_kept <= excused:
         verdict.broken.append(f"{verdict.not_kept} paid calls are not in the journal, and only {excused} are excused")
     if evidence.told != len(evidence.spends):
         verdict.broken.append(f"the journal holds {len(evidence.spends)} paid calls, the usage table {evidence.told}")
