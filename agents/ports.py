@@ -10,7 +10,7 @@ from typing import Protocol
 from schemas.batch import Chosen, EmbeddingsBatchReprocess
 from schemas.event import Coordinates
 from schemas.transcription import TranscriptionCompleted, TranscriptSegment
-from streams.retry import Paced, Refused, Unavailable
+from streams.retry import Blocked, Paced, Refused, Unavailable
 from streams.stage import PaidCall
 
 
@@ -43,7 +43,11 @@ class SpeechUnavailable(Unavailable):
 
 
 class SpeechBusy(Paced):
-    """The speech provider asks for patience (429), or cannot be used with this key (401, 403, no quota)."""
+    """The speech provider asks for patience (429)."""
+
+
+class SpeechBlocked(Blocked):
+    """The speech provider cannot be used with this key (401, 403), or its account has no quota left."""
 
 
 class EmbeddingRefused(Refused):
@@ -55,7 +59,11 @@ class EmbeddingUnavailable(Unavailable):
 
 
 class EmbeddingBusy(Paced):
-    """The embedding provider asks for patience (429), or cannot be used with this key (401, 403, no quota)."""
+    """The embedding provider asks for patience (429)."""
+
+
+class EmbeddingBlocked(Blocked):
+    """The embedding provider cannot be used with this key (401, 403), or its account has no quota left."""
 
 
 class TranscriptMissing(Refused):

@@ -50,7 +50,7 @@ class FastMedia:
 
 
 class FastSpeech:
-    model, usage = "fast", "audioSeconds"
+    provider, model, usage = "nowhere", "fast", "audioSeconds"
 
     def key(self, segment: Segment) -> str:
         return f"speech/{segment.source_sha256}/{segment.start}"
@@ -66,7 +66,7 @@ class FastSpeech:
 
 
 class FastEmbedder:
-    model, usage, space = "fast", "inputTokens", f"fast/{DIMENSIONS}"
+    provider, model, usage, space = "nowhere", "fast", "inputTokens", f"fast/{DIMENSIONS}"
 
     def __init__(self) -> None:
         self._chance, self._calls = np.random.default_rng(7), 0

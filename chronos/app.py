@@ -180,6 +180,7 @@ async def run_worker(
                 consumers=_consumers(settings),
                 lease=settings.lease,
                 parallel_calls=settings.parallel_calls,
+                max_wait=settings.max_wait,
             )
             await worker.run(stop, ready)
     finally:

@@ -62,6 +62,7 @@ class Settings(BaseSettings):
     session_timeout: float = Field(default=10.0, ge=6.0, description="Seconds until a killed worker's work moves on.")
     lease: float = Field(default=60.0, ge=3.0, description="Seconds that a run stays with a worker that went silent.")
     drain: float = Field(default=20.0, ge=1.0, le=50.0, description="Seconds for work to end at a stop or a rebalance.")
+    max_wait: float = Field(default=86_400.0, gt=0, description="Seconds that a run may wait for provider or broker.")
     worker_id: str | None = Field(default=None, description="A fixed name makes this worker a static group member.")
     local_ai: bool = Field(default=False, description="The provider is the local AI server, with its models.")
 

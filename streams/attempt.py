@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import assert_never
@@ -12,23 +12,34 @@ from typing import assert_never
 import structlog
 
 from streams.codec import Codec, Received
-from streams.journal import Asked, Ended, Grant, Journal, Later, Lease, RunKey, Settlement, Spend
+from streams.journal import Asked, Ended, Grant, Journal, Later, Lease, RunKey, Settlement, Suspect
 from streams.kafka import DeliveryFailed, Outbox, TooLarge
 from streams.paying import Purse, Till
-from streams.retry import Again, Dead, Done, Problem, Refused, Verdict, judge
+from streams.providers import Gate
+from streams.purchases import Spend
+from streams.retry import Again, Dead, Done, Problem, Refused, Unavailable, Verdict, judge
 from streams.stage import Function
 from streams.steps import Steps
-from streams.telling import Fenced, Speaker, Telling, failed, retried, reused
+from streams.telling import Cancelled, Fenced, Speaker, Telling, failed, retried, reused
 
 log = structlog.get_logger()
 
-MOST_CRASHES = 5
-"""Workers that may die over one input before it is given up: below 3 the innocent beside a killer would fail."""
+MOST_CRASHES = 2
+"""Workers that may die over an input that ran alone in them. One could be chance: a deploy that was in a hurry."""
+
+
+class PastDeadline(Unavailable):
+    """An attempt hung: it took longer than its function allows."""
 
 
 @dataclass(frozen=True)
 class Acked:
     """The record needs no more work."""
+
+
+@dataclass(frozen=True)
+class Alone:
+    """Workers died over it: it is to be taken again with nothing else in the process."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +49,7 @@ class Aside:
     seconds: float
 
 
-Outcome = Acked | Aside
+Outcome = Acked | Aside | Alone
 
 
 @dataclass(frozen=True)
@@ -52,12 +63,19 @@ class Workplace:
     till: Till
     outbox: Outbox
     codec: Codec
+    gates: Sequence[Gate] = ()  # of the providers that the function pays
+    max_wait: float = 24 * 3600.0  # seconds that a run may wait for the world
+
+    def wait(self) -> float:
+        """Seconds for which no run should begin, because a provider that all of them need is paused."""
+        return max((gate.wait() for gate in self.gates), default=0.0)
 
 
-async def process(work: Workplace, received: Received, rewind: int) -> Outcome:
+async def process(work: Workplace, received: Received, rewind: int, *, alone: bool = False) -> Outcome:
     """Processes one event as far as it can be now. Raises only CancelledError, after the attempt was given back."""
     key = RunKey(work.function.name, work.fingerprint, received.id)
-    asked = Asked(key, received.run_id, received.event.owner(), received.event.subject(), rewind)
+    event, most = received.event, work.function.limit
+    asked = Asked(key, received.run_id, event.owner(), event.subject(), rewind, most, alone)
     grant = await _begin(work.journal, asked)
     match grant:
         case Ended(told=True):
@@ -66,6 +84,8 @@ async def process(work: Workplace, received: Received, rewind: int) -> Outcome:
             return await _tell_ending(work, received, key, grant)
         case Later(seconds):
             return Aside(seconds)
+        case Suspect():
+            return Alone()
         case Lease():
             return await _owned(work, received, asked, grant)
         case _:
@@ -92,6 +112,7 @@ async def _owned(work: Workplace, received: Received, asked: Asked, lease: Lease
         return Aside(error.retry_after)
     except Fenced:
         log.warning("run lost to another worker", function=work.function.name, record=str(received.record))
+        await work.journal.settle(Settlement(lease, refund=True))  # it may be ours still: the database was away
         return Aside(1.0 + random.random())  # noqa: S311  # spreads workers, guards nothing
     except asyncio.CancelledError:
         await work.journal.settle(Settlement(lease, refund=True))
@@ -113,29 +134,37 @@ class _Run:
     def __init__(self, work: Workplace, received: Received, asked: Asked, lease: Lease) -> None:
         self._work, self._received, self._lease = work, received, lease
         self._purse = Purse(work.till, asked, lease)
+        self._steps = Steps(work.journal, lease, self._purse)
         self._told: set[str] = set()  # tokens of the spends that this attempt has told
         speaker = Speaker(lease.key, received.run_id, lease.sequence)
         self._telling = Telling(speaker, received, work.outbox, lease.is_good)
 
     async def go(self) -> Outcome:
-        if self._lease.crashes >= MOST_CRASHES:
-            crashes = self._lease.crashes
-            problem = Problem("WorkerDied", f"{crashes} workers died while they processed this; see their logs", False)
-            return await self._end(Dead(problem))
-        verdict = await self._attempt()
+        if self._lease.crashes_alone >= MOST_CRASHES:
+            died = self._lease.crashes + self._lease.crashes_alone
+            what = f"{died} workers died while they processed this, the last with nothing beside it; see their logs"
+            return await self._end(Dead(Problem("WorkerDied", what, False)))
+        try:
+            verdict = await self._attempt()
+        except Cancelled:
+            return await self._cancelled()
         return await self._end(verdict)
 
     async def _attempt(self) -> Verdict:
         function, received = self._work.function, self._received
         try:
-            facts = function.body(received.event, Steps(self._lease, self._purse), **self._work.ports)
-            async for fact in facts:
-                if not fact.paid_keys():
-                    self._tell_spends(self._purse.used.bought)  # before what is drawn from them: the bill comes first
-                await self._telling.tell(fact)
+            async with asyncio.timeout(function.deadline):
+                async for fact in function.body(received.event, self._steps, **self._work.ports):
+                    if not fact.paid_keys():
+                        self._tell_spends(self._purse.used.bought)  # before what is drawn from them
+                    await self._telling.tell(fact)
             await self._tell_usage()
-        except Fenced:
+        except (Fenced, Cancelled):
             raise
+        except TimeoutError:
+            return judge(
+                PastDeadline(f"still at work after {function.deadline:.0f} s"), self._lease.attempt, function.retry
+            )
         except TooLarge as error:
             return judge(Refused(f"an event of this run is too large for the broker: {error}"), 1, function.retry)
         except Exception as error:  # the one place where anything becomes a verdict
@@ -144,7 +173,15 @@ class _Run:
             return judge(error, self._lease.attempt, function.retry)
         return Done()
 
+    async def _cancelled(self) -> Outcome:
+        """What was bought is told; the cancellation itself is on the log already."""
+        await self._tell_usage()
+        log.info("cancelled", function=self._work.function.name, video=self._received.event.subject())
+        return self._acked(await self._settle(Settlement(self._lease, ending="cancelled", told=True)))
+
     async def _end(self, verdict: Verdict) -> Outcome:
+        if isinstance(verdict, Again) and not verdict.charged and self._lease.waited > self._work.max_wait:
+            verdict = Dead(self._gave_up(verdict.problem))
         self._log(verdict)
         match verdict:
             case Done():
@@ -159,6 +196,10 @@ class _Run:
                 return Acked()
             case _:
                 assert_never(verdict)
+
+    def _gave_up(self, problem: Problem) -> Problem:
+        waited = f"waited {self._lease.waited / 3600:.0f} h (CHRONOS_MAX_WAIT): {problem.message}"
+        return Problem("WaitedTooLong", waited, problem.retryable)
 
     async def _again(self, after: float, problem: Problem, charged: bool) -> Outcome:
         """Tells of the retry, then gives the slot back until it is due."""
@@ -187,12 +228,12 @@ class _Run:
         spends = used.bought
         bought = {paid for spend in spends for paid in spend.keys}
         if self._lease.attempt > 1 or self._lease.crashes or not bought >= used.results.keys():
-            spends = await self._work.journal.spends(key)
+            spends = await self._work.till.purchases.spends(key)
         self._tell_spends(spends)
         for usage in reused(self._received, key.function, used.reused(spends)):
             await self._telling.tell(usage)
         await self._telling.flush()
-        self._work.journal.note_told(self._told)
+        self._work.till.purchases.note_told(self._told)
 
     def _tell_spends(self, spends: Iterable[Spend]) -> None:
         for spend in spends:

@@ -1,20 +1,22 @@
-"""Where steps are kept: who owns a run, how often it was tried, how it ended, and what was paid for."""
+"""Who owns a run, how often it was tried, how it ended, and what was chosen in it. What was paid for: purchases.py."""
 
 from __future__ import annotations
 
 import json
 import time
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 from streams.batcher import Batcher
-from streams.postgres import Connection, Pool, Row, load_queries, patiently
+from streams.postgres import Pool, Row, load_queries, patiently
 from streams.retry import Problem
 
 SQL = load_queries("streams.sql", "journal.sql")
+
+Ending = Literal["completed", "failed", "cancelled"]
 
 
 class RunKey(NamedTuple):
@@ -34,6 +36,8 @@ class Asked:
     creator_id: str | None
     video_id: str | None
     rewind: int = 0
+    most: int = 10  # runs of its creator and function at once, in the whole cluster
+    alone: bool = False  # nothing else runs in this process, nor will while it lasts
 
 
 @dataclass
@@ -46,6 +50,9 @@ class Lease:
     crashes: int
     sequence: int  # microseconds of the run's first start, by the database's clock
     good_until: float  # time.monotonic() of this process
+    crashes_alone: int = 0
+    waited: float = 0.0  # seconds since it first waited for the world, with no attempt charged
+    cancelled: bool = False  # found out at a renewal
 
     def is_good(self) -> bool:
         """Whether this process may still act for the run. A worker woken from a pause finds out here."""
@@ -56,7 +63,7 @@ class Lease:
 class Ended:
     """The run is over. Not told: its last event is not on the log yet."""
 
-    ending: Literal["completed", "failed"]
+    ending: Ending
     told: bool
     problem: Problem | None
     attempts: int
@@ -70,7 +77,15 @@ class Later:
     seconds: float
 
 
-Grant = Lease | Ended | Later
+@dataclass(frozen=True)
+class Suspect:
+    """Workers died over it: ask again with nothing else in the process."""
+
+
+Grant = Lease | Ended | Later | Suspect
+
+NO_ROOM = Later(0.5)
+"""Its creator's places are taken, in other processes: lanes hold the limit within this one."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +93,7 @@ class Settlement:
     """How an attempt ended, to be written if its owner still holds the lease."""
 
     lease: Lease
-    ending: Literal["completed", "failed"] | None = None
+    ending: Ending | None = None
     problem: Problem | None = None
     told: bool = False
     refund: bool = False
@@ -86,61 +101,12 @@ class Settlement:
     release: bool = True
 
 
-@dataclass(frozen=True)
-class Purchase:
-    """One paid call: what it gave by key, and what it cost in all."""
-
-    token: str
-    usage: str
-    model: str
-    entries: tuple[tuple[str, bytes, float, int], ...]  # key, result, quantity, cost in millionths of a dollar
-
-    def quantity(self) -> float:
-        return sum(quantity for _, _, quantity, _ in self.entries)
-
-    def cost(self) -> int:
-        return sum(cost for _, _, _, cost in self.entries)
-
-
-@dataclass(frozen=True)
-class Spend:
-    """A paid call as the journal keeps it."""
-
-    token: str
-    usage: str
-    model: str
-    quantity: float
-    cost_micro_usd: int
-    keys: tuple[str, ...]
-    told: bool
-
-
-@dataclass(frozen=True)
-class UntoldSpend:
-    """A spend whose run is over and whose usage is not on the log."""
-
-    spend: Spend
-    key: RunKey
-    run_id: str
-    creator_id: str | None
-    video_id: str
-    sequence: int
-
-
-class Result(NamedTuple):
-    """A paid result with what it cost."""
-
-    result: bytes
-    quantity: float
-    cost_micro_usd: int
-
-
 async def prepare(pool: Pool) -> None:
-    """Makes the journal's tables where they are missing."""
-    schema = files("streams.sql").joinpath("journal_schema.sql").read_text()
+    """Makes the journal's tables where they are missing, and its functions anew."""
     async with pool.acquire() as connection, connection.transaction():
         await connection.execute("SELECT pg_advisory_xact_lock(hashtext('chronos.journal'))")
-        await connection.execute(schema)
+        for file in ("journal_schema.sql", "journal_functions.sql"):
+            await connection.execute(files("streams.sql").joinpath(file).read_text())
 
 
 class Journal:
@@ -149,23 +115,16 @@ class Journal:
     def __init__(self, pool: Pool, *, lease: float = 60.0) -> None:
         self._pool, self._lease = pool, lease
         self._held: dict[str, Lease] = {}
-        self._told: set[str] = set()
-        self._begin: Batcher[Asked, Grant] = Batcher(
-            lambda q: patiently(lambda: self._begin_all(q)), key=lambda q: q.key
+        self._begin: Batcher[tuple[Asked, str], Grant] = Batcher(
+            lambda q: patiently(lambda: self._begin_all(q)), key=lambda q: q[0].key
         )
         self._settle: Batcher[Settlement, bool] = Batcher(
             lambda q: patiently(lambda: self._settle_all(q)), key=lambda q: q.lease.key
         )
-        self._recall: Batcher[tuple[str, ...], dict[str, Result]] = Batcher(
-            lambda q: patiently(lambda: self._recall_all(q))
-        )
-        self._keep: Batcher[tuple[Asked, Purchase], dict[str, Result]] = Batcher(
-            lambda q: patiently(lambda: self._keep_all(q)), most=50
-        )
 
     async def begin(self, asked: Asked) -> Grant:
         """Asks for leave to process an input; counts an attempt when it is given."""
-        return await self._begin(asked)
+        return await self._begin((asked, str(uuid.uuid4())))
 
     async def settle(self, settlement: Settlement) -> bool:
         """False: the lease is another's by now, and nothing was written."""
@@ -174,38 +133,15 @@ class Journal:
             self._held.pop(settlement.lease.token, None)
         return written
 
-    async def recall(self, keys: Sequence[str]) -> dict[str, Result]:
-        """What has been paid for already, by key."""
-        return await self._recall(tuple(keys)) if keys else {}
+    async def over(self, function: str, fingerprint: str, input_ids: Sequence[str], rewind: int = 0) -> set[str]:
+        """Which of many inputs need no more work."""
+        asked = (function, fingerprint, input_ids, rewind)
+        rows = await patiently(lambda: self._pool.fetch(SQL["over"], *asked))
+        return {str(row["input_id"]) for row in rows}
 
-    async def keep(self, asked: Asked, purchase: Purchase) -> dict[str, Result]:
-        """Keeps what was bought, with its spend. Gives what is kept now: an earlier purchase of the same stands."""
-        return await self._keep((asked, purchase))
-
-    async def spends(self, key: RunKey) -> list[Spend]:
-        """All that one function bought for one input."""
-        rows = await patiently(lambda: self._pool.fetch(SQL["spends_of"], key.input_id, key.function))
-        return [_spend(row) for row in rows]
-
-    async def untold(self) -> list[UntoldSpend]:
-        """Spends of runs that are over, still to be told; 500 at most."""
-        rows = await patiently(lambda: self._pool.fetch(SQL["spends_of_the_past"]))
-        return [
-            UntoldSpend(
-                _spend(tuple(row)[:7]),
-                _key(row),
-                str(row["run_id"]),
-                row["creator_id"],
-                row["video_id"] or "",
-                row["first_started_at"],
-            )
-            for row in rows
-            if str(row["token"]) not in self._told
-        ]
-
-    def note_told(self, tokens: Iterable[str]) -> None:
-        """These spends' usage is on the log. Written with the next renewal: to tell one twice does no harm."""
-        self._told.update(tokens)
+    async def cancel(self, run_id: str) -> None:
+        """Calls a run off: it begins nothing more, and pays for nothing more."""
+        await patiently(lambda: self._pool.execute(SQL["cancel"], run_id))
 
     async def chosen(self, name: str) -> bytes | None:
         """What was chosen under a name, if anything was."""
@@ -224,9 +160,6 @@ class Journal:
 
     async def renew(self) -> None:
         """Prolongs every lease that this process holds. Call it at a third of the lease's time."""
-        if self._told:
-            told, self._told = self._told, set()
-            await self._pool.execute(SQL["told"], list(told))
         if not self._held:
             return
         asked_at = time.monotonic()
@@ -234,32 +167,43 @@ class Journal:
         for row in rows:
             if lease := self._held.get(str(row["lease_token"])):
                 lease.good_until = asked_at + self._lease
+                lease.cancelled = row["cancelled"]
 
-    async def _begin_all(self, asked: Sequence[Asked]) -> list[Grant]:
-        tokens = {a.key: str(uuid.uuid4()) for a in asked}
+    async def _begin_all(self, asked: Sequence[tuple[Asked, str]]) -> list[Grant]:
         asked_at = time.monotonic()
         columns = zip(
-            *((*a.key, a.run_id, a.creator_id, a.video_id, a.rewind, tokens[a.key]) for a in asked), strict=True
-        )
+            *(
+                (*a.key, a.run_id, a.creator_id, a.video_id, a.rewind, token, a.most, a.alone)
+                for a, token in asked
+            ),
+            strict=True,
+        )  # fmt: skip
+        tokens = {a.key: token for a, token in asked}
         grants: dict[RunKey, Grant] = {}
         async with self._pool.acquire() as connection:
-            rows = await connection.fetch(SQL["begin"], *map(list, columns), self._lease)
-            for row in rows:
-                lease = self._leased(row, tokens, asked_at)
-                grants[lease.key] = lease
-            refused = [a.key for a in asked if a.key not in grants]
+            for row in await connection.fetch(SQL["begin"], *map(list, columns), self._lease):
+                grants[_key(row)] = self._leased(row, tokens[_key(row)], asked_at)
+            refused = [key for key in tokens if key not in grants]
             if refused:
                 for row in await connection.fetch(SQL["look"], *map(list, zip(*refused, strict=True))):
-                    grants[_key(row)] = _not_granted(row)
-        return [grants.get(a.key, Later(0.1)) for a in asked]
+                    grants[_key(row)] = self._not_granted(row, tokens[_key(row)], asked_at)
+        return [grants.get(a.key, NO_ROOM) for a, _ in asked]
 
-    def _leased(self, row: Row, tokens: dict[RunKey, str], asked_at: float) -> Lease:
-        key = _key(row)
+    def _leased(self, row: Row, token: str, asked_at: float) -> Lease:
         lease = Lease(
-            key, tokens[key], row["attempts"], row["crashes"], row["first_started_at"], asked_at + self._lease
-        )
-        self._held[lease.token] = lease
+            _key(row), token, row["attempts"], row["crashes"], row["first_started_at"], asked_at + self._lease,
+            row["crashes_alone"], row["waited"],
+        )  # fmt: skip
+        self._held[token] = lease
         return lease
+
+    def _not_granted(self, row: Row, token: str, asked_at: float) -> Grant:
+        if row["ending"] is not None:
+            problem = Problem(**json.loads(row["error"])) if row["error"] else None
+            return Ended(row["ending"], row["told"], problem, row["attempts"], row["first_started_at"])
+        if str(row["lease_token"]) == token:
+            return self._leased(row, token, asked_at)  # it was granted, and the answer was lost on its way
+        return Suspect() if row["suspect"] and not row["wait"] else Later(max(0.05, row["wait"]))
 
     async def _settle_all(self, settlements: Sequence[Settlement]) -> list[bool]:
         columns = zip(
@@ -273,49 +217,12 @@ class Journal:
         written = {_key(row) for row in rows}
         return [s.lease.key in written for s in settlements]
 
-    async def _recall_all(self, wanted: Sequence[tuple[str, ...]]) -> list[dict[str, Result]]:
-        found = await self._results(self._pool, {key for keys in wanted for key in keys})
-        return [{key: found[key] for key in keys if key in found} for keys in wanted]
-
-    async def _keep_all(self, bought: Sequence[tuple[Asked, Purchase]]) -> list[dict[str, Result]]:
-        entries = {entry[0]: (*entry, purchase.token) for _, purchase in bought for entry in purchase.entries}
-        async with self._pool.acquire() as connection, connection.transaction():
-            await connection.execute(SQL["keep"], *map(list, zip(*entries.values(), strict=True)))
-            await connection.executemany(SQL["spend"], [_spend_row(a, p) for a, p in bought])
-            found = await self._results(connection, entries)
-        return [{entry[0]: found[entry[0]] for entry in purchase.entries} for _, purchase in bought]
-
-    @staticmethod
-    async def _results(connection: Connection | Pool, keys: Iterable[str]) -> dict[str, Result]:
-        rows = await connection.fetch(SQL["recall"], list(keys))
-        return {r["key"]: Result(bytes(r["result"]), r["quantity"], r["cost_micro_usd"]) for r in rows}
-
 
 def _key(row: Row) -> RunKey:
     return RunKey(row["function"], row["fingerprint"], str(row["input_id"]))
-
-
-def _not_granted(row: Row) -> Ended | Later:
-    if row["ending"] is None:
-        return Later(max(0.05, row["wait"]))
-    problem = Problem(**json.loads(row["error"])) if row["error"] else None
-    return Ended(row["ending"], row["told"], problem, row["attempts"], row["first_started_at"])
 
 
 def _to_json(problem: Problem | None) -> str | None:
     if problem is None:
         return None
     return json.dumps({"type": problem.type, "message": problem.message, "retryable": problem.retryable})
-
-
-def _spend(row: Iterable[Any]) -> Spend:
-    token, usage, model, quantity, cost, keys, told = row
-    return Spend(str(token), usage, model, quantity, cost, tuple(keys), told)
-
-
-def _spend_row(asked: Asked, purchase: Purchase) -> tuple[object, ...]:
-    keys = [key for key, *_ in purchase.entries]
-    return (
-        purchase.token, asked.key.function, asked.key.input_id, asked.run_id, asked.creator_id, asked.video_id,
-        purchase.usage, purchase.model, purchase.quantity(), purchase.cost(), keys,
-    )  # fmt: skip

@@ -42,6 +42,15 @@ class Lanes(Generic[J]):
                 return turn
         return None
 
+    def put_back(self, lane: str, job: J, *, behind: bool = False) -> None:
+        """A job that was taken does not start: it is the first of its lane again."""
+        state = self._lanes[lane]
+        state.running -= 1
+        self.running -= 1
+        (state.behind if behind else state.live).appendleft(job)
+        self.waiting += 1
+        self._line_up(lane, state)
+
     def done(self, lane: str) -> None:
         """A job of this lane has ended, or was set aside."""
         state = self._lanes[lane]

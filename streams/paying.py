@@ -1,19 +1,27 @@
-"""Paid calls: looked up first, made once, kept at once."""
+"""Paid calls: looked up first, made once in the whole cluster, kept at once."""
 
 from __future__ import annotations
 
 import asyncio
-import uuid
+import random
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from streams.journal import Asked, Journal, Lease, Purchase, Result, Spend
-from streams.retry import Unavailable
+from streams.journal import Asked, Lease
+from streams.providers import Providers
+from streams.purchases import Claim, Purchase, Purchases, Result, Spend, Wish
+from streams.retry import Fault, Paced, Unavailable
 from streams.stage import Answer, Kept, PaidCall
-from streams.telling import Fenced
+from streams.telling import Cancelled, Fenced
 
 A = TypeVar("A")
+
+PATIENCE = 60.0
+"""Seconds that a run waits in its place for a provider's pace, in all. Below, each 429 would have its video downloaded
+and decoded again; above, it would hold a slot while nothing comes of it."""
+LOOK = 0.25  # seconds between looks whether another's call has landed
 
 
 class NonsenseAnswer(Unavailable):
@@ -22,12 +30,12 @@ class NonsenseAnswer(Unavailable):
 
 @dataclass
 class Till:
-    """What all runs of a process share to pay: the journal, the bound on calls in the air, and the calls themselves."""
+    """What all runs of a process share to pay: the journal's books, and the bound on calls in the air."""
 
-    journal: Journal
+    purchases: Purchases
+    providers: Providers
     calls: asyncio.Semaphore
-    flights: dict[str, asyncio.Future[None]] = field(default_factory=dict)
-    air: set[asyncio.Task[dict[str, Result]]] = field(default_factory=set)
+    air: set[asyncio.Task[Any]] = field(default_factory=set)
 
     async def land(self, within: float) -> None:
         """Waits for calls in the air: a paid answer must reach the journal, though its run was stopped."""
@@ -54,73 +62,120 @@ class Used:
 
 
 class Purse:
-    """Pays for one run."""
+    """Pays for one attempt of one run."""
 
     def __init__(self, till: Till, asked: Asked, lease: Lease) -> None:
         self._till, self._asked, self._lease = till, asked, lease
+        self._patience = PATIENCE
         self.used = Used()
-
-    @property
-    def journal(self) -> Journal:
-        return self._till.journal
 
     async def pay(self, call: PaidCall[A], arguments: Sequence[A], stop: asyncio.Event) -> list[Kept]:
         """The results for the arguments, bought only where the journal does not hold them.
 
         Raises:
             Fenced: the run is another's.
+            Cancelled: a person called it off.
+            Paced: the provider is to be left alone for longer than a run may wait in its place.
             asyncio.CancelledError: `stop` was set before the call was made.
         """
         keys = [call.key(argument) for argument in arguments]
         wanted = dict(zip(keys, arguments, strict=True))
-        have = await self._till.journal.recall(list(wanted))
+        have: dict[str, Result] = {}
+        if self._till.calls.locked():  # what is bought already does not queue behind what is not
+            have |= await self._till.purchases.recall(list(wanted))
         while missing := {key: argument for key, argument in wanted.items() if key not in have}:
-            if flights := [self._till.flights[key] for key in missing if key in self._till.flights]:
-                await asyncio.wait(flights)
-                have |= await self._till.journal.recall(list(missing))
-            else:
-                have |= await self._fly(call, missing, stop)
+            try:
+                found = await self._fly(call, missing, stop)
+            except Paced as pace:
+                await self._rest(pace, stop)
+                continue
+            have |= found
+            if not found:
+                await _pause(LOOK, stop)
+                have |= await self._till.purchases.recall(list(missing))
         for key in wanted:
             self.used.results[key] = (call.usage, call.model, have[key])
         return [Kept(key, *have[key]) for key in keys]
 
+    async def _rest(self, pace: Paced, stop: asyncio.Event) -> None:
+        """Waits in place, for as long as that costs less than to begin anew."""
+        if pace.retry_after > self._patience:
+            raise pace
+        began = time.monotonic()
+        await _pause(pace.retry_after + 0.1 * random.random(), stop)  # noqa: S311  # not all at one moment
+        self._patience -= time.monotonic() - began
+
     async def _fly(self, call: PaidCall[A], missing: dict[str, A], stop: asyncio.Event) -> dict[str, Result]:
-        """One call in the air. It lands in the journal even when the run that made it is cancelled."""
-        flight: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._till.flights |= dict.fromkeys(missing, flight)
-        task = asyncio.create_task(self._buy(call, missing, stop, flight))
+        """One call in the air, or what others have bought; nothing while another's is in the air. It lands in the
+        journal even when the run that made it is stopped."""
+        task = asyncio.create_task(self._claim_and_buy(call, missing, stop))
         self._till.air.add(task)
         task.add_done_callback(self._till.air.discard)
         return await asyncio.shield(task)
 
-    async def _buy(
-        self, call: PaidCall[A], missing: dict[str, A], stop: asyncio.Event, flight: asyncio.Future[None]
-    ) -> dict[str, Result]:
+    async def _claim_and_buy(
+        self, call: PaidCall[A], missing: dict[str, A], stop: asyncio.Event
+    ) -> dict[str, Result]:  # fmt: skip
+        async with self._till.calls:
+            self._may_call(stop)
+            wish = Wish(self._asked.run_id, call.provider, call.model, tuple(missing))
+            claim = await self._till.purchases.claim(wish)
+            if claim.cancelled:
+                raise Cancelled
+            if claim.pause:
+                raise self._till.providers.paused(call, *claim.pause)
+            if not claim.granted:
+                return claim.results
+            try:
+                self._may_call(stop)
+                answers = await self._answers(call, [missing[key] for key in claim.granted], wish.token)
+            except BaseException:
+                await self._till.purchases.release(wish.token)
+                raise
+        purchase = _purchase(call, wish.token, claim, answers)
+        kept = await self._till.purchases.keep(self._asked, purchase)
+        self._note(purchase, claim)
+        rest = max(answer.rest for answer in answers)
+        await self._till.providers.worked(call, troubled=claim.troubled, rest=rest)
+        return claim.results | kept
+
+    def _may_call(self, stop: asyncio.Event) -> None:
+        if stop.is_set():
+            raise asyncio.CancelledError
+        if self._lease.cancelled:
+            raise Cancelled
+        if not self._lease.is_good():
+            raise Fenced
+
+    async def _answers(self, call: PaidCall[A], arguments: list[A], token: str) -> list[Answer]:
         try:
-            async with self._till.calls:
-                if stop.is_set():
-                    raise asyncio.CancelledError
-                if not self._lease.is_good():
-                    raise Fenced
-                answers = await call(list(missing.values()))
-            purchase = _purchase(call, missing, answers)
-            kept = await self._till.journal.keep(self._asked, purchase)
-        finally:
-            for key in missing:
-                del self._till.flights[key]
-            flight.set_result(None)
+            answers = await call(arguments)
+            if len(answers) != len(arguments):
+                raise NonsenseAnswer(f"{call.model} gave {len(answers)} answers to {len(arguments)} questions")
+        except Fault as error:
+            raise await self._till.providers.failed(call, token, error) from error
+        return answers
+
+    def _note(self, purchase: Purchase, claim: Claim) -> None:
+        quantity, cost = purchase.quantity(), purchase.cost()
         self.used.bought.append(
-            Spend(purchase.token, purchase.usage, purchase.model, purchase.quantity(), purchase.cost(),
-                  tuple(missing), told=False)
-        )  # fmt: skip
-        return kept
+            Spend(purchase.token, purchase.usage, purchase.model, quantity, cost, claim.granted, told=False)
+        )
 
 
-def _purchase(call: PaidCall[A], missing: dict[str, A], answers: Sequence[Answer]) -> Purchase:
-    if len(answers) != len(missing):
-        raise NonsenseAnswer(f"{call.model} gave {len(answers)} answers to {len(missing)} questions")
+def _purchase(call: PaidCall[A], token: str, claim: Claim, answers: Sequence[Answer]) -> Purchase:
     entries = tuple(
         (key, answer.result, answer.quantity, answer.cost_micro_usd)
-        for key, answer in zip(missing, answers, strict=True)
+        for key, answer in zip(claim.granted, answers, strict=True)
     )
-    return Purchase(str(uuid.uuid4()), call.usage, call.model, entries)
+    return Purchase(token, call.usage, call.model, entries)
+
+
+async def _pause(seconds: float, stop: asyncio.Event) -> None:
+    """Raises CancelledError when `stop` is set meanwhile."""
+    try:
+        async with asyncio.timeout(seconds):
+            await stop.wait()
+    except TimeoutError:
+        return
+    raise asyncio.CancelledError

@@ -20,11 +20,15 @@ class Unavailable(Fault):
 
 
 class Paced(Fault):
-    """Not now: the provider asks for patience, or is not usable at all (no key, no quota). No attempt is charged."""
+    """Not now: the world asks for patience. No attempt is charged."""
 
     def __init__(self, message: str, retry_after: float) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+
+
+class Blocked(Paced):
+    """The provider cannot be used until a person acts (no key, no quota): everything that needs it waits."""
 
 
 @dataclass(frozen=True)

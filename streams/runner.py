@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 import structlog
 
 from schemas.avro import Undecodable
-from streams.attempt import Acked, Aside, Workplace, process
+from streams.alone import Company
+from streams.attempt import Acked, Alone, Aside, Outcome, Workplace, process
 from streams.deadletter import dead_letter
 from streams.lanes import Lanes
 from streams.record import Record
@@ -18,6 +19,7 @@ log = structlog.get_logger()
 
 MOST_WAITING = 200_000  # records; above, nothing more is fetched: 100,000 waiting videos took 47 MB (measured)
 MOST_BYTES = 256 * 1024 * 1024
+MOST_LOOKED_UP = 2_000  # records a query: below 500 a restart over finished work is slow, above 5,000 others wait
 
 
 @dataclass(eq=False)
@@ -35,8 +37,11 @@ class Job:
 class Runner:
     """Never blocks who hands it records: what cannot start yet waits here as raw bytes."""
 
-    def __init__(self, work: Workplace, *, most_at_once: int = 100) -> None:
-        self._work = work
+    def __init__(self, work: Workplace, company: Company, *, most_at_once: int = 100) -> None:
+        self._work, self._company = work, company
+        self._unseen: list[tuple[str, Job]] = []  # records that wait, not looked up yet, by the id of their event
+        self._looking: asyncio.Task[None] | None = None
+        self._refill: asyncio.TimerHandle | None = None
         self._lanes: Lanes[Job] = Lanes(work.function.limit, most_at_once)
         self._jobs: set[Job] = set()  # waiting, running or set aside
         self._closing = False
@@ -53,7 +58,7 @@ class Runner:
 
     def is_full(self) -> bool:
         """Whether no more should be fetched for now."""
-        return self._lanes.waiting > MOST_WAITING or self.waiting_bytes > MOST_BYTES
+        return len(self._jobs) > MOST_WAITING or self.waiting_bytes > MOST_BYTES
 
     def submit(self, record: Record, ack: Callable[[], object], *, rewind: int = 0) -> None:
         """Takes a record over. `ack` is called when it needs no more work."""
@@ -70,6 +75,10 @@ class Runner:
             return
         job.lane = received.event.owner() or ""
         self._queue(job)
+        if job.task is None:
+            self._unseen.append((received.id, job))
+            if self._looking is None:
+                self._looking = asyncio.create_task(self._pass_over())
 
     def _queue(self, job: Job) -> None:
         behind = job.record.topic in self._work.function.behind
@@ -77,12 +86,37 @@ class Runner:
         self._fill()
 
     def _fill(self) -> None:
+        """Begins what may begin, unless a provider that it needs is paused: then it looks again when that is over."""
         while not self._closing and (turn := self._lanes.take()):
             lane, job = turn
             if job.dropped:
                 self._lanes.done(lane)
+            elif wait := self._work.wait():
+                self._lanes.put_back(lane, job, behind=job.record.topic in self._work.function.behind)
+                self._fill_in(wait)
+                return
             else:
                 self._start(job, self._turn(job))
+
+    def _fill_in(self, seconds: float) -> None:
+        if self._refill is None:
+            self._refill = asyncio.get_running_loop().call_later(seconds, self._fill_now)
+
+    def _fill_now(self) -> None:
+        self._refill = None
+        self._fill()
+
+    async def _pass_over(self) -> None:
+        """What must wait may have been done already: a restart or a rewind over finished work is acked in bulk."""
+        name, fingerprint = self._work.function.name, self._work.fingerprint
+        while self._unseen:
+            some, self._unseen = self._unseen[:MOST_LOOKED_UP], self._unseen[MOST_LOOKED_UP:]
+            over = await self._work.journal.over(name, fingerprint, [input_id for input_id, _ in some])
+            for input_id, job in some:
+                if input_id in over and job in self._jobs and job.task is None:
+                    self._drop(job)
+                    job.ack()
+        self._looking = None
 
     def _start(self, job: Job, work: Coroutine[None, None, None]) -> None:
         job.task = asyncio.create_task(work)
@@ -90,7 +124,7 @@ class Runner:
     async def _turn(self, job: Job) -> None:
         """One turn of a job in its lane. What was decoded at its arrival was let go of: waiting costs bytes only."""
         try:
-            outcome = await process(self._work, self._work.codec.read(job.record), job.rewind)
+            outcome = await self._process(job)
         finally:
             self._lanes.done(job.lane)
             job.task = None
@@ -100,6 +134,18 @@ class Runner:
                 self._finish(job)
             case Aside(seconds):
                 asyncio.get_running_loop().call_later(seconds, self._back, job)
+            case Alone():
+                self._back(job)
+
+    async def _process(self, job: Job) -> Outcome:
+        received = self._work.codec.read(job.record)
+        async with self._company.beside():
+            outcome = await process(self._work, received, job.rewind)
+        if isinstance(outcome, Alone):
+            log.warning("workers died over it: it runs alone", function=self.name, record=str(job.record))
+            async with self._company.alone():
+                outcome = await process(self._work, received, job.rewind, alone=True)
+        return outcome
 
     def _back(self, job: Job) -> None:
         if not job.dropped and not self._closing:

@@ -6,7 +6,7 @@ import hashlib
 import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, ParamSpec, Protocol, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, Literal, ParamSpec, Protocol, TypeVar, get_args, get_origin, get_type_hints, runtime_checkable
 
 from schemas.event import Event
 from streams.retry import Retry
@@ -24,6 +24,7 @@ class Answer:
     result: bytes
     quantity: float
     cost_micro_usd: int
+    rest: float = 0.0  # seconds for which the provider wants no more calls: its limit is used up
 
 
 @dataclass(frozen=True)
@@ -36,8 +37,14 @@ class Kept:
     cost_micro_usd: int
 
 
+@runtime_checkable
 class PaidCall(Protocol[A_contra]):
     """An effect that costs money. Its results are kept by content and never bought twice."""
+
+    @property
+    def provider(self) -> str:
+        """Who is called, such as a host: pace and breaker are by provider and model."""
+        ...
 
     @property
     def model(self) -> str: ...
@@ -101,6 +108,7 @@ class Function:
     version: int
     retry: Retry
     limit: int
+    deadline: float
     consumes: tuple[type[Event], ...]
     emits: tuple[type[Event], ...]
     ports: tuple[str, ...]
@@ -128,6 +136,7 @@ def function(
     version: int = 1,
     retry: Retry,
     limit: int = 10,
+    deadline: float = 3 * 3600.0,
     reports_failure: bool = True,
     behind: tuple[type[Event], ...] = (),
     accepts: Callable[[Any], bool] = _everything,
@@ -135,7 +144,8 @@ def function(
     """Declares a function. Topics in: the type of its first parameter; out: the types that it yields.
 
     Args:
-        limit: how many runs of one creator at once.
+        limit: how many runs of one creator at once, in the whole cluster.
+        deadline: seconds for an attempt; six hours of sound take a tenth of the default.
         reports_failure: whether its end without success is a function.failed (not for those that handle it).
         behind: events of reprocessing, which wait behind everybody's live work.
         accepts: what of its topics concerns it; the rest is acked unseen.
@@ -150,6 +160,7 @@ def function(
             version=version,
             retry=retry,
             limit=limit,
+            deadline=deadline,
             consumes=_members(hints[parameters[0].name]),
             emits=_members(get_args(returned)[0]),
             ports=tuple(p.name for p in parameters if p.kind is p.KEYWORD_ONLY),

@@ -6,10 +6,10 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import ParamSpec, TypeVar
 
-from streams.journal import Lease
+from streams.journal import Journal, Lease
 from streams.paying import Purse
 from streams.stage import Kept, PaidCall
-from streams.telling import Fenced
+from streams.telling import Cancelled, Fenced
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -19,8 +19,8 @@ A = TypeVar("A")
 class Steps:
     """Fulfils streams.stage.Step for one attempt of one run."""
 
-    def __init__(self, lease: Lease, purse: Purse) -> None:
-        self._lease, self._purse = lease, purse
+    def __init__(self, journal: Journal, lease: Lease, purse: Purse) -> None:
+        self._journal, self._lease, self._purse = journal, lease, purse
 
     @property
     def input_id(self) -> str:
@@ -31,15 +31,17 @@ class Steps:
         return self._lease.attempt
 
     async def __call__(self, name: str, effect: Callable[P, Awaitable[R]], *args: P.args, **kwargs: P.kwargs) -> R:
+        if self._lease.cancelled:
+            raise Cancelled
         if not self._lease.is_good():
             raise Fenced
         return await effect(*args, **kwargs)
 
     async def once(self, name: str, choose: Callable[[], Awaitable[bytes]]) -> bytes:
         place = f"{self._lease.key.function}/{self.input_id}/{name}"  # not by fingerprint: a new version keeps it
-        if (chosen := await self._purse.journal.chosen(place)) is not None:
+        if (chosen := await self._journal.chosen(place)) is not None:
             return chosen
-        return await self._purse.journal.choose(place, await self(name, choose))
+        return await self._journal.choose(place, await self(name, choose))
 
     async def each(self, name: str, call: PaidCall[A], arguments: Sequence[A]) -> AsyncIterator[tuple[A, Kept]]:
         async for batch in self.batches(name, call, arguments, size=1):

@@ -13,8 +13,9 @@ from schemas.running import Error, FailedEvent, FunctionFailed, FunctionRetried,
 from streams.codec import SOURCE, Codec, Received
 from streams.envelope import Envelope
 from streams.identity import emitted_run, event_id, spend_id
-from streams.journal import RunKey, Spend
+from streams.journal import RunKey
 from streams.kafka import Outbox, Stored
+from streams.purchases import Spend
 from streams.retry import Problem
 
 LARGEST_VALUE = 1024 * 1024  # a record over this rides in function.failed by its coordinates alone
@@ -22,6 +23,10 @@ LARGEST_VALUE = 1024 * 1024  # a record over this rides in function.failed by it
 
 class Fenced(Exception):
     """The run is another worker's by now: nothing more may be said or written for it."""
+
+
+class Cancelled(Exception):
+    """A person called the run off: it does and pays nothing more."""
 
 
 @dataclass(frozen=True)

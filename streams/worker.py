@@ -11,6 +11,7 @@ import structlog
 from schemas.catalogue import CATALOGUE
 from schemas.event import Event
 from schemas.topics import TOPICS
+from streams.alone import Company
 from streams.attempt import Workplace
 from streams.codec import Codec
 from streams.faust_worker import FunctionApp, WorkerSettings, assert_fast_faust, quiet_faust
@@ -18,10 +19,13 @@ from streams.journal import Journal, prepare
 from streams.kafka import Cluster, Outbox, Topics
 from streams.paying import Till
 from streams.postgres import AWAY, Pool
+from streams.providers import Providers
+from streams.purchases import Purchases
 from streams.reading import LogScan
 from streams.runner import Runner
-from streams.stage import Function
+from streams.stage import Function, PaidCall
 from streams.sweep import sweep
+from streams.watchdog import Watchdog
 
 log = structlog.get_logger()
 
@@ -57,11 +61,14 @@ class Worker:
         consumers: WorkerSettings,
         lease: float = 60.0,
         parallel_calls: int = 16,
+        max_wait: float = 24 * 3600.0,
     ) -> None:
         self._staff, self._cluster, self._consumers = list(staff), cluster, consumers
-        self._pool, self._lease = pool, lease
+        self._pool, self._lease, self._max_wait = pool, lease, max_wait
         self._journal = Journal(pool, lease=lease)
-        self._till = Till(self._journal, asyncio.Semaphore(parallel_calls))
+        self._purchases = Purchases(pool, lease=lease)
+        self._till = Till(self._purchases, Providers(pool), asyncio.Semaphore(parallel_calls))
+        self._company = Company()
         self._runners: list[Runner] = []
 
     async def run(self, stop: asyncio.Event, ready: Callable[[], None] = lambda: None) -> None:
@@ -94,7 +101,7 @@ class Worker:
         """Consumers and housekeeping side by side; the first that fails ends all."""
         apps = []
         for staff in self._staff:
-            runner = Runner(self._workplace(staff, outbox, codec))
+            runner = Runner(self._workplace(staff, outbox, codec), self._company)
             self._runners.append(runner)
             apps.append(_App(staff.function, runner, self._consumers))
         await asyncio.gather(*(app.start() for app in apps))
@@ -102,7 +109,8 @@ class Worker:
         chores = [app.supervise() for app in apps]
         chores += [
             self._every(self._lease / 3, self._housekeeping),
-            self._every(30.0, lambda: sweep(self._journal, outbox)),
+            self._every(30.0, lambda: sweep(self._purchases, outbox)),
+            Watchdog(self._lease).run(),
         ]
         tasks = [asyncio.create_task(chore) for chore in chores]
         tasks.append(asyncio.create_task(_until(stop)))
@@ -137,10 +145,15 @@ class Worker:
 
     def _workplace(self, staff: Staff, outbox: Outbox, codec: Codec) -> Workplace:
         fingerprint = staff.function.fingerprint(staff.settings)
-        return Workplace(staff.function, fingerprint, staff.ports, self._journal, self._till, outbox, codec)
+        paid = [port for port in staff.ports.values() if isinstance(port, PaidCall)]
+        gates = [self._till.providers.gate(call) for call in paid]
+        return Workplace(
+            staff.function, fingerprint, staff.ports, self._journal, self._till, outbox, codec, gates, self._max_wait
+        )  # fmt: skip
 
     async def _housekeeping(self) -> None:
         await self._journal.renew()
+        await self._purchases.renew()
         if await self._journal.identity() != self._identity:
             raise JournalReplaced("the journal was replaced while this worker ran; start it again")
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from openai import APIConnectionError, APIStatusError, APITimeoutError, AsyncOpenAI, OpenAIError
 
@@ -17,9 +17,32 @@ from streams.retry import Fault, Paced, Refused, Unavailable
 PROVIDER = "openai"
 """The kind of provider, as it goes into the keys of paid results: any server that speaks OpenAI's API."""
 
-_REFUSED = {400, 404, 413, 415, 422}
-_NO_ENTRY = {401, 403}
-_NO_QUOTA = {"insufficient_quota", "billing_hard_limit_reached", "billing_not_active"}
+Kind = Literal["refused", "unavailable", "busy", "blocked"]
+
+BY_CODE: Mapping[str, Kind] = {
+    "insufficient_quota": "blocked",
+    "billing_hard_limit_reached": "blocked",
+    "billing_not_active": "blocked",
+    "account_deactivated": "blocked",
+    "invalid_api_key": "blocked",
+    "rate_limit_exceeded": "busy",
+}
+"""The provider's own word goes before its status: an empty account and a busy one both answer 429."""
+
+BY_STATUS: Mapping[int, Kind] = {
+    400: "refused",
+    401: "blocked",
+    402: "blocked",  # payment required: what some compatible providers say of an empty account
+    403: "blocked",
+    404: "refused",
+    408: "unavailable",
+    409: "unavailable",
+    413: "refused",
+    415: "refused",
+    422: "refused",
+    429: "busy",
+}
+"""Any other status is `unavailable`: it may pass, and a row of them opens the breaker."""
 
 _PATIENCE = 5.0
 """Seconds to wait where a 429 does not say: most limits are per minute, and shorter waits meet the same one."""
@@ -48,6 +71,7 @@ class Conditions:
     refused: type[Refused]
     unavailable: type[Unavailable]
     busy: Busy
+    blocked: Busy
 
 
 def connect(base_url: str | None, api_key: str, timeout: float) -> AsyncOpenAI:
@@ -106,22 +130,50 @@ def apportion(total: int, weights: Sequence[int]) -> list[int]:
     return [end - start for start, end in zip(before, [*before[1:], total], strict=True)] if weights else []
 
 
+def kind_of(status: int, code: str | None) -> Kind:
+    """What an answer other than success means for its run."""
+    return BY_CODE.get(code or "") or BY_STATUS.get(status, "unavailable")
+
+
 def _refusal(error: APIStatusError, conditions: Conditions) -> Fault:
     what, status, said = conditions.what, error.status_code, _said(error)
-    if error.code in _NO_QUOTA:
-        return conditions.busy(
-            f"the {what} provider's account has no quota left: add credit or raise its limit", _NEEDS_A_PERSON
-        )
-    if status == 429:
-        return conditions.busy(f"the {what} provider asks for patience (429): {said}", _retry_after(error))
-    if status in _NO_ENTRY:
-        return conditions.busy(
-            f"the {what} provider does not accept the key ({status}): set OPENAI_API_KEY to one that may use it",
-            _NEEDS_A_PERSON,
-        )
-    if status in _REFUSED:
-        return conditions.refused(f"the {what} provider refuses this request ({status}): {said}")
-    return conditions.unavailable(f"the {what} provider failed ({status}): {said}")
+    match kind_of(status, error.code):
+        case "refused":
+            return conditions.refused(f"the {what} provider refuses this request ({status}): {said}")
+        case "busy":
+            return conditions.busy(f"the {what} provider asks for patience ({status}): {said}", _retry_after(error))
+        case "blocked":
+            return conditions.blocked(_remedy(what, status), _NEEDS_A_PERSON)
+        case "unavailable":
+            return conditions.unavailable(f"the {what} provider failed ({status}): {said}")
+
+
+def _remedy(what: str, status: int) -> str:
+    if status in (402, 429):
+        return f"the {what} provider's account has no quota left ({status}): add credit or raise its limit"
+    return f"the {what} provider does not accept the key ({status}): set OPENAI_API_KEY to one that may use it"
+
+
+def rest(headers: Mapping[str, str]) -> float:
+    """Seconds until a limit that is used up is refilled, by OpenAI's x-ratelimit headers; 0 where none is used up."""
+    waits = [
+        _duration(headers.get(f"x-ratelimit-reset-{limit}", ""))
+        for limit in ("requests", "tokens")
+        if headers.get(f"x-ratelimit-remaining-{limit}", "").strip() == "0"
+    ]
+    return min(max(waits, default=0.0), _MOST_PATIENCE)
+
+
+_PARTS = re.compile(r"([0-9.]+)(ms|h|m|s)")
+_SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
+
+
+def _duration(text: str) -> float:
+    """Seconds of a duration as OpenAI writes it: 6m0s, 1.5s, 20ms."""
+    try:
+        return sum(float(number) * _SECONDS[unit] for number, unit in _PARTS.findall(text))
+    except ValueError:
+        return 0.0
 
 
 def _said(error: APIStatusError) -> str:

@@ -13,11 +13,11 @@ from typing import Any, Literal
 
 from openai import AsyncOpenAI, OpenAIError
 
-from agents.ports import EmbeddingBusy, EmbeddingRefused, EmbeddingUnavailable
-from chronos.adapters.openai_client import PROVIDER, Conditions, apportion, fault, nonsense, understood
+from agents.ports import EmbeddingBlocked, EmbeddingBusy, EmbeddingRefused, EmbeddingUnavailable
+from chronos.adapters.openai_client import PROVIDER, Conditions, apportion, fault, nonsense, rest, understood
 from streams.stage import Answer
 
-_EMBEDDING = Conditions("embedding", EmbeddingRefused, EmbeddingUnavailable, EmbeddingBusy)
+_EMBEDDING = Conditions("embedding", EmbeddingRefused, EmbeddingUnavailable, EmbeddingBusy, EmbeddingBlocked)
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,7 @@ class OpenAiEmbedder:
     ) -> None:
         """A model without a price costs nothing: it runs at home."""
         self.model = model
+        self.provider = client.base_url.host
         self._client = client
         self._dimensions = dimensions
         self._price = micro_usd_per_million_tokens.get(model, 0)
@@ -74,23 +75,24 @@ class OpenAiEmbedder:
     async def __call__(self, arguments: Sequence[str]) -> list[Answer]:
         """See streams.stage.PaidCall. A call's tokens are shared out by the length of the texts."""
         texts = [self._manner.passage + text for text in arguments]
-        vectors, tokens = await self._embed(texts)
+        vectors, tokens, pause = await self._embed(texts)
         weights = [len(text.encode()) for text in texts]
         costs = apportion(round(tokens * self._price / 1_000_000), weights)
         shares = zip(vectors, apportion(tokens, weights), costs, strict=True)
-        return [Answer(result=vector, quantity=share, cost_micro_usd=cost) for vector, share, cost in shares]
+        return [Answer(vector, share, cost, pause) for vector, share, cost in shares]
 
     async def embed_query(self, text: str) -> bytes:
         """The vector of a question, float32 little-endian, in the same space as the passages.
 
         Raises:
-            EmbeddingRefused, EmbeddingUnavailable, EmbeddingBusy.
+            EmbeddingRefused, EmbeddingUnavailable, EmbeddingBusy, EmbeddingBlocked.
         """
-        vectors, _ = await self._embed([self._manner.query + text])
+        vectors, _, _ = await self._embed([self._manner.query + text])
         return vectors[0]
 
-    async def _embed(self, texts: list[str]) -> tuple[list[bytes], int]:
-        """The vectors in the order of the texts, and the tokens that they cost together."""
+    async def _embed(self, texts: list[str]) -> tuple[list[bytes], int, float]:
+        """The vectors in the order of the texts, the tokens that they cost together, and for how many seconds the
+        provider wants no more."""
         parameters: dict[str, Any] = {"dimensions": self._dimensions} if self._manner.shortens else {}
         try:
             response = await self._client.embeddings.with_raw_response.create(
@@ -99,7 +101,8 @@ class OpenAiEmbedder:
         except OpenAIError as error:
             raise fault(error, _EMBEDDING) from error
         answer = understood(response.content, _EMBEDDING)
-        return [self._vector(item) for item in _in_order(answer, len(texts))], _tokens(answer, texts)
+        vectors = [self._vector(item) for item in _in_order(answer, len(texts))]
+        return vectors, _tokens(answer, texts), rest(response.headers)
 
     def _vector(self, item: dict[str, Any]) -> bytes:
         """The vector as bytes, whichever of the two encodings the server chose.

@@ -12,14 +12,14 @@ from typing import Any, Literal
 
 from openai import AsyncOpenAI, OpenAIError
 
-from agents.ports import Segment, SpeechBusy, SpeechRefused, SpeechUnavailable
+from agents.ports import Segment, SpeechBlocked, SpeechBusy, SpeechRefused, SpeechUnavailable
 from chronos.adapters import heard
-from chronos.adapters.openai_client import PROVIDER, Conditions, fault, nonsense, understood
+from chronos.adapters.openai_client import PROVIDER, Conditions, fault, nonsense, rest, understood
 from chronos.adapters.sound import cut
 from schemas.transcription import TranscriptSegment
 from streams.stage import Answer
 
-_SPEECH = Conditions("speech", SpeechRefused, SpeechUnavailable, SpeechBusy)
+_SPEECH = Conditions("speech", SpeechRefused, SpeechUnavailable, SpeechBusy, SpeechBlocked)
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,7 @@ class OpenAiSpeech:
     ) -> None:
         """A model without a price costs nothing: it runs at home."""
         self.model = model
+        self.provider = client.base_url.host
         self._client = client
         self._price = micro_usd_per_minute.get(model, 0)
         self._sound = sound
@@ -75,19 +76,21 @@ class OpenAiSpeech:
     async def __call__(self, arguments: Sequence[Segment]) -> list[Answer]:
         """See streams.stage.PaidCall. There is one argument: the API takes one file a call."""
         (segment,) = arguments
-        answer = understood(await self._ask(segment), _SPEECH)
+        content, pause = await self._ask(segment)
+        answer = understood(content, _SPEECH)
         if not isinstance(answer.get("text"), str):
             raise nonsense(f"no text, but {sorted(answer)[:10]}", _SPEECH)
         seconds = round(segment.end - segment.start, 3)
         result = json.dumps(answer, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()
-        return [Answer(result=result, quantity=seconds, cost_micro_usd=round(seconds * self._price / 60))]
+        return [Answer(result, seconds, round(seconds * self._price / 60), pause)]
 
     def hear(self, segment: Segment, result: bytes) -> tuple[list[TranscriptSegment], str | None]:
         """See agents.ports.Speech."""
         answer = json.loads(result)
         return heard.passages(answer, segment.start, segment.end), heard.language(answer) or language(segment.language)
 
-    async def _ask(self, segment: Segment) -> bytes:
+    async def _ask(self, segment: Segment) -> tuple[bytes, float]:
+        """The answer's body, and for how many seconds the provider wants no more."""
         parameters = dict(self._ability.parameters)
         if spoken := language(segment.language):
             parameters[self._ability.language] = [spoken] if self._ability.language == "languages" else spoken
@@ -98,7 +101,7 @@ class OpenAiSpeech:
             )
         except OpenAIError as error:
             raise fault(error, _SPEECH) from error
-        return bytes(response.content)
+        return bytes(response.content), rest(response.headers)
 
 
 def language(hint: str | None) -> str | None:

@@ -1,49 +1,25 @@
 -- name: begin
--- Grants runs: new ones, those whose wait is over, those whose owner died. A row that is not granted is not returned.
-INSERT INTO journal.runs AS r (
-    function, fingerprint, input_id, run_id, creator_id, video_id, rewind, first_started_at, attempts,
-    lease_token, lease_until
-)
-SELECT
-    function, fingerprint, input_id, run_id, creator_id, video_id, rewind,
-    (extract(epoch FROM clock_timestamp()) * 1000000)::bigint, 1, token, now() + make_interval(secs => $9)
-FROM unnest($1::text[], $2::text[], $3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::int[], $8::uuid[])
-    AS asked (function, fingerprint, input_id, run_id, creator_id, video_id, rewind, token)
-ORDER BY function, fingerprint, input_id -- two workers lock in one order
-ON CONFLICT (function, fingerprint, input_id) DO UPDATE SET
-    attempts = CASE
-        WHEN r.rewind < excluded.rewind AND r.ending = 'failed' THEN 1
-        WHEN r.lease_token IS NULL THEN r.attempts + 1
-        ELSE r.attempts -- the attempt of a worker that died is made again
-    END,
-    crashes = CASE
-        WHEN r.rewind < excluded.rewind AND r.ending = 'failed' THEN 0
-        WHEN r.lease_token IS NULL THEN r.crashes
-        ELSE r.crashes + 1
-    END,
-    ending = NULL,
-    error = NULL,
-    told = false,
-    rewind = greatest(r.rewind, excluded.rewind),
-    next_attempt_at = NULL,
-    lease_token = excluded.lease_token,
-    lease_until = excluded.lease_until
-WHERE
-    (r.ending IS NULL OR (r.ending = 'failed' AND r.told AND r.rewind < excluded.rewind))
-    AND (r.lease_until IS NULL OR r.lease_until < now())
-    AND (r.next_attempt_at IS NULL OR r.next_attempt_at <= now())
-RETURNING r.function, r.fingerprint, r.input_id, r.attempts, r.crashes, r.first_started_at
+SELECT * FROM journal.begin_runs($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
 
 -- name: look
--- What there is of runs that were not granted. An ending that was not told yet is taken over for telling.
+-- What there is of runs that were not granted. An ending that was not told yet is taken over for telling; what killed
+-- three workers is to be asked for again, alone.
 SELECT
-    r.function, r.fingerprint, r.input_id, r.ending, r.error, r.told, r.attempts, r.first_started_at,
+    r.function, r.fingerprint, r.input_id, r.ending, r.error, r.told, r.attempts, r.crashes, r.crashes_alone,
+    r.first_started_at, r.lease_token, journal.is_suspect(r) AS suspect,
+    coalesce(extract(epoch FROM now() - r.waits_since), 0)::float8 AS waited,
     greatest(
         extract(epoch FROM r.next_attempt_at - now()), extract(epoch FROM r.lease_until - now()), 0
     )::float8 AS wait
 FROM journal.runs AS r
 JOIN unnest($1::text[], $2::text[], $3::uuid[]) AS asked (function, fingerprint, input_id)
     USING (function, fingerprint, input_id)
+
+-- name: over
+-- Which of many inputs need no more work.
+SELECT input_id FROM journal.runs
+WHERE function = $1 AND fingerprint = $2 AND input_id = ANY($3::uuid[]) AND ending IS NOT NULL AND told
+    AND NOT (ending = 'failed' AND rewind < $4)
 
 -- name: settle
 -- Writes how an attempt ended, if its owner still holds the lease.
@@ -52,6 +28,11 @@ UPDATE journal.runs AS r SET
     error = coalesce(s.error, r.error),
     told = s.told,
     attempts = r.attempts - s.refund,
+    waits_since = CASE
+        WHEN s.refund = 0 THEN NULL
+        WHEN s.wait IS NULL THEN r.waits_since -- a shutdown
+        ELSE coalesce(r.waits_since, now())
+    END,
     next_attempt_at = CASE WHEN s.wait IS NULL THEN NULL ELSE now() + make_interval(secs => s.wait) END,
     lease_token = CASE WHEN s.release THEN NULL ELSE r.lease_token END,
     lease_until = CASE WHEN s.release THEN NULL ELSE r.lease_until END
@@ -64,42 +45,13 @@ WHERE
 RETURNING r.function, r.fingerprint, r.input_id
 
 -- name: renew
-UPDATE journal.runs SET lease_until = now() + make_interval(secs => $2)
-WHERE lease_token = ANY($1::uuid[])
-RETURNING lease_token
+-- Prolongs leases; says which of their runs were cancelled.
+UPDATE journal.runs AS r SET lease_until = now() + make_interval(secs => $2)
+WHERE r.lease_token = ANY($1::uuid[])
+RETURNING r.lease_token, EXISTS (SELECT FROM journal.cancelled AS c WHERE c.run_id = r.run_id) AS cancelled
 
--- name: recall
-SELECT key, result, quantity, cost_micro_usd FROM journal.paid WHERE key = ANY($1::text[])
-
--- name: keep
-INSERT INTO journal.paid (key, result, quantity, cost_micro_usd, token)
-SELECT * FROM unnest($1::text[], $2::bytea[], $3::float8[], $4::bigint[], $5::uuid[])
-ORDER BY 1
-ON CONFLICT (key) DO NOTHING
-
--- name: spend
-INSERT INTO journal.spends (
-    token, function, input_id, run_id, creator_id, video_id, usage, model, quantity, cost_micro_usd, keys
-) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
-ON CONFLICT (token) DO NOTHING
-
--- name: spends_of
-SELECT token, usage, model, quantity, cost_micro_usd, keys, told
-FROM journal.spends WHERE input_id = $1 AND function = $2 ORDER BY spent_at, token
-
--- name: spends_of_the_past
--- Spends whose run is over and whose usage was not told: a call that lost a race, or a worker that died at the end.
-SELECT DISTINCT ON (s.token)
-    s.token, s.usage, s.model, s.quantity, s.cost_micro_usd, s.keys, s.told,
-    s.function, s.input_id, s.run_id, s.creator_id, s.video_id, r.fingerprint, r.first_started_at
-FROM journal.spends AS s
-JOIN journal.runs AS r USING (input_id, function)
-WHERE NOT s.told AND r.ending IS NOT NULL AND r.told
-ORDER BY s.token, r.first_started_at DESC
-LIMIT 500
-
--- name: told
-UPDATE journal.spends SET told = true WHERE token = ANY($1::uuid[])
+-- name: cancel
+INSERT INTO journal.cancelled (run_id) VALUES ($1) ON CONFLICT DO NOTHING
 
 -- name: choose
 INSERT INTO journal.choices (name, choice) VALUES ($1, $2)

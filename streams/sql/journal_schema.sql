@@ -17,15 +17,37 @@ CREATE TABLE IF NOT EXISTS journal.runs (
     rewind integer NOT NULL DEFAULT 0,
     first_started_at bigint NOT NULL, -- microseconds, the database's clock: the sequence of all that this run says
     attempts integer NOT NULL DEFAULT 0,
-    crashes integer NOT NULL DEFAULT 0,
+    crashes integer NOT NULL DEFAULT 0, -- workers that died while they had it beside other runs
+    alone boolean NOT NULL DEFAULT false, -- its lease was granted with nothing else in the process
+    crashes_alone integer NOT NULL DEFAULT 0,
     next_attempt_at timestamptz,
+    waits_since timestamptz, -- since when it waits for the world, no attempt charged
     lease_token uuid, -- left behind with a lease that ran out: its worker died
     lease_until timestamptz,
-    ending text CHECK (ending IN ('completed', 'failed')),
+    ending text, -- completed, failed or cancelled
     error jsonb,
     told boolean NOT NULL DEFAULT false, -- the ending's event is on the log
     PRIMARY KEY (function, fingerprint, input_id)
 ) WITH (fillfactor = 60); -- every run is updated three times: leave room for it in its page
+
+DO $$ -- journals of before 25 November 2026
+BEGIN
+    IF NOT EXISTS (
+        SELECT FROM information_schema.columns
+        WHERE (table_schema, table_name, column_name) = ('journal', 'runs', 'crashes_alone')
+    ) THEN
+        ALTER TABLE journal.runs ADD COLUMN alone boolean NOT NULL DEFAULT false,
+            ADD COLUMN crashes_alone integer NOT NULL DEFAULT 0, ADD COLUMN waits_since timestamptz,
+            DROP CONSTRAINT IF EXISTS runs_ending_check;
+    END IF;
+END $$;
+
+CREATE INDEX IF NOT EXISTS runs_leased ON journal.runs (function, creator_id) WHERE lease_token IS NOT NULL;
+
+CREATE TABLE IF NOT EXISTS journal.cancelled ( -- runs that a person called off
+    run_id uuid PRIMARY KEY,
+    at timestamptz NOT NULL DEFAULT now()
+);
 
 CREATE TABLE IF NOT EXISTS journal.paid (
     key text PRIMARY KEY,
@@ -53,6 +75,28 @@ CREATE TABLE IF NOT EXISTS journal.spends (
 );
 CREATE INDEX IF NOT EXISTS spends_by_input ON journal.spends (input_id, function);
 CREATE INDEX IF NOT EXISTS spends_untold ON journal.spends (token) WHERE NOT told;
+
+CREATE TABLE IF NOT EXISTS journal.calls ( -- paid calls in the air: who wants the same waits
+    key text PRIMARY KEY,
+    token uuid NOT NULL,
+    run_id uuid NOT NULL,
+    lease_until timestamptz NOT NULL
+);
+CREATE INDEX IF NOT EXISTS calls_by_token ON journal.calls (token);
+
+CREATE TABLE IF NOT EXISTS journal.providers ( -- pace and breaker, shared by all workers
+    provider text NOT NULL,
+    model text NOT NULL,
+    failures integer NOT NULL DEFAULT 0, -- in a row
+    open boolean NOT NULL DEFAULT false, -- the breaker: one probe at a time
+    openings integer NOT NULL DEFAULT 0, -- in a row: the pause doubles with each
+    paused_until timestamptz NOT NULL DEFAULT '-infinity',
+    reason text NOT NULL DEFAULT '',
+    since timestamptz NOT NULL DEFAULT now(),
+    probe uuid, -- token of the call that tries it
+    probe_until timestamptz,
+    PRIMARY KEY (provider, model)
+);
 
 CREATE TABLE IF NOT EXISTS journal.choices ( -- what a function chose once, and must not choose again on a rewind
     name text PRIMARY KEY,

@@ -8,8 +8,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from streams.journal import Asked, Ended, Journal, Later, Lease, Purchase, RunKey, Settlement, prepare
+from streams.journal import Asked, Ended, Journal, Later, Lease, RunKey, Settlement, Suspect, prepare
 from streams.postgres import Pool, connect
+from streams.purchases import Purchase, Purchases, Wish
 from streams.retry import Problem
 
 
@@ -21,9 +22,9 @@ async def pool(database_url: str) -> AsyncIterator[Pool]:
     await pool.close()
 
 
-def asked(rewind: int = 0, **more: str) -> Asked:
-    key = RunKey(more.get("function", "f"), more.get("fingerprint", "1"), more.get("input", str(uuid.uuid4())))
-    return Asked(key, str(uuid.uuid4()), "ada", "tides", rewind)
+def asked(rewind: int = 0, creator: str | None = None, *, alone: bool = False) -> Asked:
+    key = RunKey("f", "1", str(uuid.uuid4()))
+    return Asked(key, str(uuid.uuid4()), creator or str(uuid.uuid4()), "tides", rewind, alone=alone)
 
 
 async def test_a_run_has_one_owner_at_a_time(pool: Pool):
@@ -49,7 +50,7 @@ async def test_a_done_run_is_not_run_again_but_under_a_new_fingerprint(pool: Poo
     journal, run = Journal(pool), asked()
     await journal.settle(Settlement(await journal.begin(run), ending="completed", told=True))
     assert await journal.begin(run) == Ended("completed", True, None, 1, (await journal.begin(run)).sequence)
-    newer = Asked(run.key._replace(fingerprint="2"), run.run_id, "ada", "tides")
+    newer = Asked(run.key._replace(fingerprint="2"), run.run_id, run.creator_id, "tides")
     assert isinstance(await journal.begin(newer), Lease)
 
 
@@ -85,11 +86,74 @@ async def test_a_rewind_gives_failed_runs_fresh_attempts_and_leaves_completed_on
 
 
 async def test_of_two_purchases_of_one_thing_the_first_stands_and_both_are_on_the_bill(pool: Pool):
-    journal, run, key = Journal(pool), asked(), str(uuid.uuid4())
+    books, run, key = Purchases(pool), asked(), str(uuid.uuid4())
     bought = [Purchase(str(uuid.uuid4()), "audioSeconds", "m", ((key, answer, 1.0, 5),)) for answer in (b"1st", b"2nd")]
-    assert (await journal.keep(run, bought[0]))[key].result == b"1st"
-    assert (await journal.keep(run, bought[1]))[key].result == b"1st"
-    assert sum(spend.cost_micro_usd for spend in await journal.spends(run.key)) == 10
+    assert (await books.keep(run, bought[0]))[key].result == b"1st"
+    assert (await books.keep(run, bought[1]))[key].result == b"1st"
+    assert sum(spend.cost_micro_usd for spend in await books.spends(run.key)) == 10
+
+
+async def test_ten_runs_of_a_creator_begin_in_the_whole_cluster_and_the_next_when_one_ends(pool: Pool):
+    workers = [Journal(pool) for _ in range(3)]
+    runs = [asked(creator="grace") for _ in range(40)]
+    grants = await asyncio.gather(*(workers[n % 3].begin(run) for n, run in enumerate(runs)))
+    leases = [grant for grant in grants if isinstance(grant, Lease)]
+    assert len(leases) == 10
+    assert isinstance(await workers[0].begin(asked(creator="another")), Lease)
+    left = [run for run, grant in zip(runs, grants, strict=True) if not isinstance(grant, Lease)]
+    assert isinstance(await workers[0].begin(left[0]), Later)
+    await workers[0].settle(Settlement(leases[0], ending="completed", told=True))
+    assert isinstance(await workers[1].begin(left[0]), Lease)
+
+
+async def test_what_killed_three_workers_is_taken_alone_and_dies_alone(pool: Pool):
+    dying, run = Journal(pool, lease=0.05), asked()
+    for crashes in range(3):
+        assert (await dying.begin(run)).crashes == crashes
+        await asyncio.sleep(0.06)
+    assert isinstance(await dying.begin(run), Suspect)
+    for crashes in range(3):
+        lease = await dying.begin(Asked(run.key, run.run_id, run.creator_id, run.video_id, alone=True))
+        assert (lease.attempt, lease.crashes_alone) == (1, crashes)
+        await asyncio.sleep(0.06)
+
+
+async def test_a_cancelled_run_begins_no_more_and_buys_no_more(pool: Pool):
+    journal, books, waiting, running = Journal(pool), Purchases(pool), asked(), asked()
+    lease = await journal.begin(running)
+    for run in (waiting, running):
+        await journal.cancel(run.run_id)
+    found = await journal.begin(waiting)
+    assert isinstance(found, Ended)
+    assert (found.ending, found.told) == ("cancelled", True)
+    assert (await books.claim(Wish(running.run_id, "p", "m", ("cancelled-key",)))).cancelled
+    await journal.renew()
+    assert lease.cancelled
+
+
+async def test_two_who_want_the_same_make_one_call_and_the_second_gets_its_answer(pool: Pool):
+    one, other, run, key = Purchases(pool), Purchases(pool), asked(), str(uuid.uuid4())
+    first, second = Wish(run.run_id, "p", "m", (key,)), Wish(run.run_id, "p", "m", (key, key + "-2"))
+    assert (await one.claim(first)).granted == (key,)
+    assert (await other.claim(second)).granted == (key + "-2",)
+    await one.keep(run, Purchase(first.token, "audioSeconds", "m", ((key, b"x", 1.0, 5),)))
+    again = await other.claim(Wish(run.run_id, "p", "m", (key,)))
+    assert again.granted == ()
+    assert again.results[key].result == b"x"
+
+
+async def test_a_call_whose_worker_died_is_made_by_the_next(pool: Pool):
+    dying, next_one, run, key = Purchases(pool, lease=0.05), Purchases(pool), asked(), str(uuid.uuid4())
+    assert (await dying.claim(Wish(run.run_id, "p", "m", (key,)))).granted
+    assert not (await next_one.claim(Wish(run.run_id, "p", "m", (key,)))).granted
+    await asyncio.sleep(0.06)
+    assert (await next_one.claim(Wish(run.run_id, "p", "m", (key,)))).granted
+
+
+async def test_a_hundred_claims_of_one_thing_grant_one(pool: Pool):
+    books, run, key = [Purchases(pool) for _ in range(4)], asked(), str(uuid.uuid4())
+    claims = await asyncio.gather(*(books[n % 4].claim(Wish(run.run_id, "p", "m", (key,))) for n in range(100)))
+    assert sum(bool(claim.granted) for claim in claims) == 1
 
 
 async def test_a_choice_is_made_once(pool: Pool):

@@ -14,10 +14,12 @@ from pathlib import Path
 import pytest
 
 from agents.ports import (
+    EmbeddingBlocked,
     EmbeddingBusy,
     EmbeddingRefused,
     EmbeddingUnavailable,
     Segment,
+    SpeechBlocked,
     SpeechBusy,
     SpeechRefused,
     SpeechUnavailable,
@@ -129,7 +131,7 @@ async def test_a_wrong_key_pauses_the_work_and_is_never_told(
     provider: Provider, speech: OpenAiSpeech, segment: Segment, status: int
 ) -> None:
     provider.fail(status=status)
-    with pytest.raises(SpeechBusy, match="OPENAI_API_KEY") as busy:
+    with pytest.raises(SpeechBlocked, match="OPENAI_API_KEY") as busy:
         await speech([segment])
     assert busy.value.retry_after == 30.0
     assert KEY not in str(busy.value)
@@ -137,7 +139,7 @@ async def test_a_wrong_key_pauses_the_work_and_is_never_told(
 
 async def test_an_empty_account_pauses_the_work(provider: Provider, embedder: OpenAiEmbedder) -> None:
     provider.fail(status=429, code="insufficient_quota")
-    with pytest.raises(EmbeddingBusy, match="credit") as busy:
+    with pytest.raises(EmbeddingBlocked, match="credit") as busy:
         await embedder(["text"])
     assert busy.value.retry_after == 30.0
 

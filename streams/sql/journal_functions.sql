@@ -1,0 +1,190 @@
+-- What must see the latest state under a lock, in one round trip: each statement of a function has its own snapshot.
+
+-- Whether three workers died while they had it beside other runs: a lease that was left behind is a death.
+CREATE OR REPLACE FUNCTION journal.is_suspect(r journal.runs) RETURNS boolean
+LANGUAGE sql IMMUTABLE AS $$
+    SELECT r.crashes + (r.lease_token IS NOT NULL AND NOT r.alone)::integer >= 3
+$$;
+
+-- Whether a run may begin: it is not over, nobody holds it, its wait is over, and one that kills workers is taken alone.
+CREATE OR REPLACE FUNCTION journal.may_begin(r journal.runs, rewind integer, alone boolean) RETURNS boolean
+LANGUAGE sql STABLE AS $$
+    SELECT (r.ending IS NULL OR (r.ending = 'failed' AND r.told AND r.rewind < $2))
+        AND (r.lease_until IS NULL OR r.lease_until < clock_timestamp())
+        AND (r.next_attempt_at IS NULL OR r.next_attempt_at <= clock_timestamp())
+        AND ($3 OR NOT journal.is_suspect(r))
+$$;
+
+-- Grants runs: new ones, those whose wait is over, those whose owner died; of a creator never more at once than `most`,
+-- in the whole cluster. A row that is not granted is not returned.
+CREATE OR REPLACE FUNCTION journal.begin_runs(
+    functions text[], fingerprints text[], inputs uuid[], run_ids uuid[], creators text[], videos text[],
+    rewinds integer[], tokens uuid[], most integer[], alone boolean[], lease double precision
+) RETURNS TABLE (
+    function text, fingerprint text, input_id uuid, attempts integer, crashes integer, crashes_alone integer,
+    first_started_at bigint, waited double precision
+)
+LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+BEGIN
+    -- One at a time grants a creator's runs of a function; all take their locks in one order.
+    PERFORM pg_advisory_xact_lock(hashtextextended(lane, 0)) FROM (
+        SELECT DISTINCT t.function || ' ' || t.creator_id AS lane
+        FROM unnest(functions, creators) AS t (function, creator_id)
+        WHERE t.creator_id IS NOT NULL
+        ORDER BY 1
+    ) AS lanes;
+
+    IF EXISTS (SELECT FROM journal.cancelled WHERE run_id = ANY(run_ids)) THEN
+        INSERT INTO journal.runs AS r (
+            function, fingerprint, input_id, run_id, creator_id, video_id, rewind, first_started_at, ending, told
+        )
+        SELECT a.function, a.fingerprint, a.input_id, a.run_id, a.creator_id, a.video_id, a.rewind,
+            (extract(epoch FROM clock_timestamp()) * 1000000)::bigint, 'cancelled', true
+        FROM unnest(functions, fingerprints, inputs, run_ids, creators, videos, rewinds)
+            AS a (function, fingerprint, input_id, run_id, creator_id, video_id, rewind)
+        JOIN journal.cancelled AS c USING (run_id)
+        ORDER BY a.function, a.fingerprint, a.input_id
+        ON CONFLICT (function, fingerprint, input_id) DO UPDATE SET
+            ending = 'cancelled', told = true, lease_token = NULL, lease_until = NULL, next_attempt_at = NULL
+        WHERE r.ending IS NULL AND (r.lease_until IS NULL OR r.lease_until < clock_timestamp());
+    END IF;
+
+    RETURN QUERY
+    WITH asked AS (
+        SELECT * FROM unnest(
+            functions, fingerprints, inputs, run_ids, creators, videos, rewinds, tokens, most, alone
+        ) WITH ORDINALITY AS a (
+            function, fingerprint, input_id, run_id, creator_id, video_id, rewind, token, most, alone, place
+        )
+    ), able AS (
+        SELECT a.*, row_number() OVER (PARTITION BY a.function, a.creator_id ORDER BY a.place) AS turn
+        FROM asked AS a
+        LEFT JOIN journal.runs AS r
+            ON (r.function, r.fingerprint, r.input_id) = (a.function, a.fingerprint, a.input_id)
+        WHERE r.function IS NULL OR journal.may_begin(r, a.rewind, a.alone)
+    ), live AS (
+        SELECT r.function, r.creator_id, count(*) AS count
+        FROM journal.runs AS r
+        JOIN (SELECT DISTINCT function, creator_id FROM able) AS a
+            ON (r.function, r.creator_id) = (a.function, a.creator_id)
+        WHERE r.lease_token IS NOT NULL AND r.lease_until >= clock_timestamp()
+        GROUP BY r.function, r.creator_id
+    )
+    INSERT INTO journal.runs AS r (
+        function, fingerprint, input_id, run_id, creator_id, video_id, rewind, first_started_at, attempts, alone,
+        lease_token, lease_until
+    )
+    SELECT a.function, a.fingerprint, a.input_id, a.run_id, a.creator_id, a.video_id, a.rewind,
+        (extract(epoch FROM clock_timestamp()) * 1000000)::bigint, 1, a.alone,
+        a.token, clock_timestamp() + make_interval(secs => lease)
+    FROM able AS a
+    LEFT JOIN live AS l ON (l.function, l.creator_id) = (a.function, a.creator_id)
+    WHERE a.creator_id IS NULL OR a.turn <= a.most - coalesce(l.count, 0)
+    ORDER BY a.function, a.fingerprint, a.input_id
+    ON CONFLICT (function, fingerprint, input_id) DO UPDATE SET
+        attempts = CASE
+            WHEN r.rewind < excluded.rewind AND r.ending = 'failed' THEN 1
+            WHEN r.lease_token IS NULL THEN r.attempts + 1
+            ELSE r.attempts -- the attempt of a worker that died is made again
+        END,
+        crashes = CASE
+            WHEN r.rewind < excluded.rewind AND r.ending = 'failed' THEN 0
+            ELSE r.crashes + (r.lease_token IS NOT NULL AND NOT r.alone)::integer
+        END,
+        crashes_alone = CASE
+            WHEN r.rewind < excluded.rewind AND r.ending = 'failed' THEN 0
+            ELSE r.crashes_alone + (r.lease_token IS NOT NULL AND r.alone)::integer
+        END,
+        ending = NULL,
+        error = NULL,
+        told = false,
+        rewind = greatest(r.rewind, excluded.rewind),
+        next_attempt_at = NULL,
+        alone = excluded.alone,
+        lease_token = excluded.lease_token,
+        lease_until = excluded.lease_until
+    WHERE journal.may_begin(r, excluded.rewind, excluded.alone)
+    RETURNING r.function, r.fingerprint, r.input_id, r.attempts, r.crashes, r.crashes_alone, r.first_started_at,
+        coalesce(extract(epoch FROM clock_timestamp() - r.waits_since), 0)::double precision;
+END
+$$;
+
+-- Leave for paid calls, one row a key (a call's keys share its token). What is bought already comes back with its
+-- result; of the rest: yours (make the call), busy (another makes it), paused (so many seconds), cancelled (the run).
+CREATE OR REPLACE FUNCTION journal.claim(
+    keys text[], tokens uuid[], providers text[], models text[], run_ids uuid[], lease double precision
+) RETURNS TABLE (
+    key text, token uuid, verdict text, troubled boolean, seconds double precision, reason text,
+    result bytea, quantity double precision, cost_micro_usd bigint
+)
+LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+DECLARE
+    stopped uuid[] := '{}';
+    troubled uuid[] := '{}';
+    probes uuid[] := '{}';
+    paused uuid[] := '{}';
+BEGIN
+    IF EXISTS (SELECT FROM journal.cancelled WHERE run_id = ANY(run_ids)) THEN
+        stopped := ARRAY(
+            SELECT DISTINCT a.token FROM unnest(tokens, run_ids) AS a (token, run_id)
+            JOIN journal.cancelled USING (run_id)
+        );
+    END IF;
+
+    IF EXISTS (SELECT FROM journal.providers AS p WHERE p.failures > 0 OR p.open OR p.paused_until > clock_timestamp())
+    THEN
+        WITH probing AS (
+            UPDATE journal.providers AS p
+            SET probe = a.token, probe_until = clock_timestamp() + make_interval(secs => lease)
+            FROM (
+                SELECT DISTINCT ON (provider, model) * FROM unnest(tokens, providers, models) AS t (token, provider, model)
+                WHERE NOT token = ANY(stopped)
+                ORDER BY provider, model
+            ) AS a
+            WHERE (p.provider, p.model) = (a.provider, a.model) AND p.open AND p.paused_until <= clock_timestamp()
+                AND (p.probe_until IS NULL OR p.probe_until < clock_timestamp())
+            RETURNING a.token
+        ) SELECT coalesce(array_agg(token), '{}') FROM probing INTO probes;
+        SELECT
+            coalesce(array_agg(DISTINCT a.token), '{}'),
+            coalesce(array_agg(DISTINCT a.token) FILTER (
+                WHERE p.paused_until > clock_timestamp() OR (p.open AND NOT a.token = ANY(probes))
+            ), '{}')
+        FROM unnest(tokens, providers, models) AS a (token, provider, model)
+        JOIN journal.providers AS p USING (provider, model)
+        INTO troubled, paused;
+    END IF;
+
+    INSERT INTO journal.calls AS c (key, token, run_id, lease_until)
+    SELECT DISTINCT ON (a.key) a.key, a.token, a.run_id, clock_timestamp() + make_interval(secs => lease)
+    FROM unnest(keys, tokens, run_ids) AS a (key, token, run_id)
+    WHERE NOT a.token = ANY(stopped || paused) AND NOT EXISTS (SELECT FROM journal.paid AS p WHERE p.key = a.key)
+    ORDER BY a.key -- two workers lock in one order
+    ON CONFLICT (key) DO UPDATE SET token = excluded.token, run_id = excluded.run_id, lease_until = excluded.lease_until
+    WHERE c.lease_until < clock_timestamp();
+
+    -- What was kept while we waited for its row: the claim is not needed.
+    DELETE FROM journal.calls AS c USING journal.paid AS p WHERE c.token = ANY(tokens) AND p.key = c.key;
+    UPDATE journal.providers SET probe = NULL, probe_until = NULL
+    WHERE probe = ANY(probes) AND NOT EXISTS (SELECT FROM journal.calls AS c WHERE c.token = probe);
+
+    RETURN QUERY
+    SELECT a.key, a.token,
+        CASE
+            WHEN p.key IS NOT NULL THEN 'kept'
+            WHEN a.token = ANY(stopped) THEN 'cancelled'
+            WHEN c.token = a.token THEN 'yours'
+            WHEN a.token = ANY(paused) THEN 'paused'
+            ELSE 'busy'
+        END,
+        a.token = ANY(troubled),
+        greatest(extract(epoch FROM nullif(s.paused_until, '-infinity') - clock_timestamp()), 0.5)::double precision,
+        coalesce(s.reason, ''), p.result, p.quantity, p.cost_micro_usd
+    FROM unnest(keys, tokens, providers, models) AS a (key, token, provider, model)
+    LEFT JOIN journal.paid AS p ON p.key = a.key
+    LEFT JOIN journal.calls AS c ON c.key = a.key
+    LEFT JOIN journal.providers AS s ON (s.provider, s.model) = (a.provider, a.model);
+END
+$$;

@@ -1,0 +1,56 @@
+-- name: recall
+SELECT key, result, quantity, cost_micro_usd FROM journal.paid WHERE key = ANY($1::text[])
+
+-- name: claim
+SELECT * FROM journal.claim($1, $2, $3, $4, $5, $6)
+
+-- name: keep
+-- Keeps answers with their spends, and ends their claims: one transaction. Gives the keys that were kept before.
+WITH kept AS (
+    INSERT INTO journal.paid (key, result, quantity, cost_micro_usd, token)
+    SELECT * FROM unnest($1::text[], $2::bytea[], $3::float8[], $4::bigint[], $5::uuid[])
+    ORDER BY 1
+    ON CONFLICT (key) DO NOTHING
+    RETURNING key
+), spent AS (
+    INSERT INTO journal.spends (
+        token, function, input_id, run_id, creator_id, video_id, usage, model, quantity, cost_micro_usd, keys
+    )
+    SELECT token, function, input_id, run_id, creator_id, video_id, usage, model, quantity, cost, keys::text[]
+    FROM unnest(
+        $6::uuid[], $7::text[], $8::uuid[], $9::uuid[], $10::text[], $11::text[], $12::text[], $13::text[],
+        $14::float8[], $15::bigint[], $16::text[]
+    ) AS s (token, function, input_id, run_id, creator_id, video_id, usage, model, quantity, cost, keys)
+    ON CONFLICT (token) DO NOTHING
+), landed AS (
+    DELETE FROM journal.calls WHERE token = ANY($6::uuid[])
+)
+SELECT wanted.key FROM unnest($1::text[]) AS wanted (key) WHERE key NOT IN (SELECT key FROM kept)
+
+-- name: release
+-- A call that was not made, or gave nothing: whoever wants the same may try.
+WITH tried AS (
+    UPDATE journal.providers SET probe = NULL, probe_until = NULL WHERE probe = $1::uuid
+)
+DELETE FROM journal.calls WHERE token = $1::uuid
+
+-- name: renew
+UPDATE journal.calls SET lease_until = now() + make_interval(secs => $2) WHERE token = ANY($1::uuid[])
+
+-- name: spends_of
+SELECT token, usage, model, quantity, cost_micro_usd, keys, told
+FROM journal.spends WHERE input_id = $1 AND function = $2 ORDER BY spent_at, token
+
+-- name: spends_of_the_past
+-- Spends whose run is over and whose usage was not told: a call that lost a race, or a worker that died at the end.
+SELECT DISTINCT ON (s.token)
+    s.token, s.usage, s.model, s.quantity, s.cost_micro_usd, s.keys, s.told,
+    s.function, s.input_id, s.run_id, s.creator_id, s.video_id, r.fingerprint, r.first_started_at
+FROM journal.spends AS s
+JOIN journal.runs AS r USING (input_id, function)
+WHERE NOT s.told AND r.ending IS NOT NULL AND r.told
+ORDER BY s.token, r.first_started_at DESC
+LIMIT 500
+
+-- name: told
+UPDATE journal.spends SET told = true WHERE token = ANY($1::uuid[])
