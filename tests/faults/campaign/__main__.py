@@ -28,7 +28,8 @@ def main() -> None:
     campaign = Campaign(given.seed, given.faults, given.videos, seconds, given.workers, given.longest_pause)
     home = given.home or Path(tempfile.mkdtemp(prefix="chronos-faults-"))
     evidence, verdict = asyncio.run(run(campaign, home, lambda line: print(line, flush=True)))
-    command = f"make faults FAULTS={given.faults} VIDEOS={given.videos} SEED={given.seed}"
+    minutes = f" MINUTES={given.minutes:g}" if given.minutes else ""
+    command = f"make faults FAULTS={given.faults} VIDEOS={given.videos} SEED={given.seed}{minutes}"
     report = to_markdown(evidence, verdict, command)
     if given.report:
         given.report.write_text(report)
