@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.made
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo dev test test-long check format bench bench-engine bench-consume lock clean
+.PHONY: help install demo dev test test-long faults check format bench bench-engine bench-consume lock clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -35,6 +35,13 @@ test: $(STAMP) ## all tests but the long ones, on a real broker and a real datab
 
 test-long: $(STAMP) ## the long ones too
 	$(BIN)/python -m pytest
+
+FAULTS ?= 60
+VIDEOS ?= 400
+SEED ?= 1
+faults: $(STAMP) ## a campaign of faults, with a report: FAULTS=60 VIDEOS=400 SEED=1 (and MINUTES=, REPORT=file.md)
+	$(BIN)/python -m tests.faults.campaign --faults $(FAULTS) --videos $(VIDEOS) --seed $(SEED) \
+		$(if $(MINUTES),--minutes $(MINUTES)) $(if $(REPORT),--report $(REPORT))
 
 check: $(STAMP) ## format, lint, types, import contracts, schemas, unit tests: in about a minute
 	$(BIN)/ruff format --check .
