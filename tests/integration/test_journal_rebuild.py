@@ -12,7 +12,7 @@ import pytest
 
 from chronos.journal_rebuild import kept
 from schemas.event import Event
-from schemas.running import Error, FailedEvent, FunctionFailed, FunctionRetried, UsageRecorded
+from schemas.running import Error, FailedEvent, FunctionFailed, FunctionRetried, RunCancelled, UsageRecorded
 from schemas.transcription import SegmentTranscribed, Transcript, TranscriptionCompleted, TranscriptionStarted
 from streams.codec import Received
 from streams.journal import prepare
@@ -83,7 +83,8 @@ async def the_run(pool: Pool) -> dict[str, Any]:
 
 
 async def test_a_result_comes_back_under_the_call_that_bought_it(pool: Pool):
-    assert await recover(pool, PIECE, USAGE) == {"spends": 1, "results": 1, "runs": 1, "choices": 0}
+    found = await recover(pool, PIECE, USAGE)
+    assert found == {"spends": 1, "results": 1, "runs": 1, "choices": 0, "cancelled": 0}
     (paid,) = await pool.fetch("SELECT * FROM journal.paid")
     assert (paid["key"], bytes(paid["result"]), str(paid["token"])) == ("key", b'{"text":"x"}', CALL)
     (spend,) = await pool.fetch("SELECT * FROM journal.spends")
@@ -114,8 +115,14 @@ async def test_completed_outranks_failed(pool: Pool):
 async def test_what_the_journal_holds_stays_as_it_is(pool: Pool):
     """A failed run that a rewind has given fresh attempts would else be over again, without having been tried."""
     await recover(pool, STARTED)
-    assert await recover(pool, STARTED, FAILED) == {"spends": 0, "results": 0, "runs": 0, "choices": 0}
+    assert not any((await recover(pool, STARTED, FAILED)).values())
     assert (await the_run(pool))["ending"] is None
+
+
+async def test_a_run_that_a_person_called_off_stays_called_off(pool: Pool):
+    cancelled = said(RunCancelled(**ME, run_id=RUN, by="cli", reason="the wrong film"), function="", cause="")
+    assert (await recover(pool, STARTED, cancelled, cancelled))["cancelled"] == 1
+    assert str(await pool.fetchval("SELECT run_id FROM journal.cancelled")) == RUN
 
 
 async def test_what_no_function_of_ours_said_is_passed_over(pool: Pool):

@@ -132,6 +132,18 @@ async def test_a_batch_whose_checkpoint_moved_writes_nothing(new_database: Calla
             raise AssertionError("the mismatch was not noticed")
 
 
+async def test_a_rewind_does_not_take_a_checkpoint_back(new_database: Callable[[], str]):
+    """The tables hold what they held: `chronos verify` compares them with the log up to there."""
+    settings, records = Settings(database_url=new_database()), history(3)
+    async with app.projection_pool(settings, schema="one") as pool:
+        one = folding(pool)
+        await one.apply(records, {})
+        before, reached = await tables(pool), await one.checkpoints()
+        await one.apply(records[:4], reached)
+        assert await one.checkpoints() == reached
+        assert await tables(pool) == before
+
+
 async def test_text_with_a_zero_character_does_not_stop_the_projection(new_database: Callable[[], str]):
     settings = Settings(database_url=new_database())
     event = TranscribeRequested(creator_id="ada", video_id="zero", storage_path="p", title="before\0after")
