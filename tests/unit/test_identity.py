@@ -57,7 +57,7 @@ def test_what_is_no_uuid_is_refused_as_python_refuses_it(text):
     try:
         wanted = str(uuid.UUID(text))
     except ValueError:
-        with pytest.raises(ValueError, match="UUID"):
+        with pytest.raises(ValueError):  # noqa: PT011  # which words it says is Python's affair
             canonical(text)
     else:
         assert canonical(text) == wanted
