@@ -10,10 +10,14 @@ from typing import Generic, TypeVar
 Q = TypeVar("Q")
 A = TypeVar("A")
 
+GATHER = 0.003
+"""Seconds between two batches of a busy batcher. At 0 a batch had about 5 of 100 requests in progress, and a function
+that does nothing took 900 records a second; at 3 ms 2,000 (measured). More would be felt in a step's time."""
+
 
 class Batcher(Generic[Q, A]):
-    """Group commit: an idle batcher works at once, a busy one gathers. No timer, so that one request alone waits for
-    nothing. Requests with an equal key never share a batch (a statement must not touch a row twice)."""
+    """Group commit: an idle batcher works at once, so that one request alone waits for nothing; a busy one gathers.
+    Requests with an equal key never share a batch (a statement must not touch a row twice)."""
 
     def __init__(
         self,
@@ -38,6 +42,8 @@ class Batcher(Generic[Q, A]):
             await asyncio.sleep(0)  # lets everybody who is ready in this turn of the loop ask
             while self._waiting:
                 await self._one(self._take())
+                if 0 < len(self._waiting) < self._most:
+                    await asyncio.sleep(GATHER)
         finally:
             self._task = None
 
