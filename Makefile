@@ -1,5 +1,6 @@
 # Everything that people and CI run. `make` alone says what there is.
 # The environment is the project's own (.venv), made from requirements.lock, whose every file is checked by its hash.
+# One that is a link belongs to another tree, whose `chronos` stays in it.
 
 PYTHON ?= python3
 VENV := .venv
@@ -7,18 +8,21 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.made
 
 .DEFAULT_GOAL := help
-.PHONY: help demo dev test test-long check format bench bench-engine lock clean
+.PHONY: help install demo dev test test-long faults check format bench bench-engine bench-consume lock clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
-$(STAMP): requirements.lock requirements-uv.lock
+$(STAMP): pyproject.toml requirements.lock requirements-uv.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Chronos needs Python 3.11 or newer; set PYTHON=")'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "Installing the pinned packages into $(VENV) (about 0.5 GB to download, once) ..."
 	@$(BIN)/pip install -q --disable-pip-version-check --require-hashes -r requirements-uv.lock
 	@$(BIN)/uv pip install -q --python $(BIN)/python --require-hashes -r requirements.lock
+	@test -L $(VENV) || $(BIN)/uv pip install -q --python $(BIN)/python --offline --no-deps --no-build-isolation --editable .
 	@touch $@
+
+install: $(STAMP) ## sets up .venv; then .venv/bin/chronos is there
 
 demo: $(STAMP) ## the main job, end to end, on the embedded stack
 	@$(BIN)/python -m chronos demo
@@ -31,6 +35,13 @@ test: $(STAMP) ## all tests but the long ones, on a real broker and a real datab
 
 test-long: $(STAMP) ## the long ones too
 	$(BIN)/python -m pytest
+
+FAULTS ?= 60
+VIDEOS ?= 400
+SEED ?= 1
+faults: $(STAMP) ## a campaign of faults, with a report: FAULTS=60 VIDEOS=400 SEED=1 (and MINUTES=, REPORT=file.md)
+	$(BIN)/python -m tests.faults.campaign --faults $(FAULTS) --videos $(VIDEOS) --seed $(SEED) \
+		$(if $(MINUTES),--minutes $(MINUTES)) $(if $(REPORT),--report $(REPORT))
 
 check: $(STAMP) ## format, lint, types, import contracts, schemas, unit tests: in about a minute
 	$(BIN)/ruff format --check .
@@ -46,9 +57,15 @@ format: $(STAMP) ## puts the code into form
 
 bench: $(STAMP) ## the benchmarks, with machine and date
 	$(BIN)/python -m benchmarks.engine
+	$(BIN)/python -m benchmarks.consuming
+	$(BIN)/python -m benchmarks.recovery
 
 bench-engine: $(STAMP) ## the engine alone: latency, throughput, and where the time goes
 	$(BIN)/python -m benchmarks.engine
+
+bench-consume: $(STAMP) ## a function that does nothing beside plain aiokafka, and how soon a dead worker's work goes on
+	$(BIN)/python -m benchmarks.consuming
+	$(BIN)/python -m benchmarks.recovery
 
 lock: $(STAMP) ## pins the dependencies anew
 	$(BIN)/uv pip compile -q pyproject.toml --all-extras --universal --python-version 3.11 --generate-hashes --no-header -o requirements.lock

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import math
 import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import NamedTuple
 
 from schemas.embedding import Chunk
 from schemas.transcription import Transcript, TranscriptSegment
@@ -56,65 +54,94 @@ CHUNKER = chunker()
 def chunk(transcript: Transcript, chunking: Chunking = DEFAULT) -> list[Chunk]:
     """The transcript's chunks, in order. Up to `longest` words are one chunk; no words are none."""
     words = _words(transcript)
-    times = _Times(transcript)
-    borders = _borders(words, chunking)
-    return [_chunk(index, words[start:end], times) for index, (start, end) in enumerate(borders)]
-
-
-class _Word(NamedTuple):
-    """What stands between spaces, or a piece of it where a script has no spaces or a run has no end."""
-
-    text: str
-    spaced: bool  # a space stands before it
-    break_after: int  # how good a border after it would be: 2 ends a sentence, 1 a passage
-    passage: int  # the transcript's segment that it stands in
-    letters: tuple[int, int]  # from which to which of the passage's letters: its time is found by them
-
-    def tokens(self) -> float:
-        """An estimate, without a tokenizer: four ASCII characters a token, and a token for each other character."""
-        if self.text.isascii():
-            return (len(self.text) + self.spaced) / 4
-        ascii_characters = sum(map(str.isascii, self.text))
-        return (ascii_characters + self.spaced) / 4 + len(self.text) - ascii_characters
+    quarters = _quarters(words.texts)
+    times = _Times(transcript, words)
+    return [
+        Chunk(
+            index=index,
+            text="".join(words.texts[start:end]).strip(),
+            start_seconds=began,
+            end_seconds=ended,
+            words=end - start,
+            tokens=-(-(quarters[end] - quarters[start]) // 4),
+        )
+        for index, (start, end) in enumerate(_borders(words, quarters, chunking))
+        for began, ended in (times.between(start, end),)
+    ]
 
 
 _EAST_ASIAN = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 _SOUTH_EAST_ASIAN = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff"
+_LONGEST_WORD = 24
+_MOST_MARKS = 5000  # after a letter of Chinese or Japanese; more than `tokens` is no text that a provider takes
 _PIECE = re.compile(  # a letter of Chinese or Japanese; about a word of Thai, Lao, Burmese, Khmer; a word of the rest
-    rf"[{_EAST_ASIAN}][、。，．！？：；」』）】〉》…]*"
+    rf"[{_EAST_ASIAN}][、。，．！？：；」』）】〉》…]{{0,{_MOST_MARKS}}}"
     rf"|[{_SOUTH_EAST_ASIAN}]{{1,5}}"
-    rf"|[^\s{_EAST_ASIAN}{_SOUTH_EAST_ASIAN}]{{1,24}}"
+    rf"|[^\s{_EAST_ASIAN}{_SOUTH_EAST_ASIAN}]{{1,{_LONGEST_WORD}}}"
 )
+_SPACELESS = re.compile(rf"[{_EAST_ASIAN}{_SOUTH_EAST_ASIAN}]")
+_JOINED = re.compile(rf" ?[{_EAST_ASIAN}]")
 _SENTENCE_END = re.compile(r"[.!?…。．！？।۔؟]+[\"'”’»」』）)\]]*$")
-_UNSPACED = re.compile(rf"[{_EAST_ASIAN}]")
 
 
-def _words(transcript: Transcript) -> list[_Word]:
-    words: list[_Word] = []
-    for number, segment in enumerate(transcript.segments):
-        placed = _placed(number, segment.text)
-        if words and placed and _UNSPACED.match(words[-1].text) and _UNSPACED.match(placed[0].text):
-            placed[0] = placed[0]._replace(spaced=False)
-        words += placed
-    return words
+@dataclass(frozen=True)
+class _Words:
+    """What stands between spaces, or pieces of it where a script has no spaces or a run has no end."""
+
+    texts: list[str]  # each with the space before it, where there is one
+    passages: list[int]  # the first word of each of the transcript's segments
+
+    def ends_sentence(self, end: int) -> bool:
+        return _SENTENCE_END.search(self.texts[end - 1]) is not None
+
+    def ends_passage(self, end: int) -> bool:
+        place = bisect_left(self.passages, end)
+        return place < len(self.passages) and self.passages[place] == end
+
+    def passage(self, word: int) -> int:
+        """The number of the segment that a word stands in."""
+        return bisect_right(self.passages, word) - 1
 
 
-def _placed(number: int, text: str) -> list[_Word]:
-    """A passage's words."""
-    words, letters = [], 0
-    for piece in _PIECE.finditer(text):
-        word, first = piece.group(), letters
-        letters += _letters(word)
-        spaced = piece.start() == 0 or text[piece.start() - 1].isspace()
-        ends = 2 if not word[-1].isalnum() and _SENTENCE_END.search(word) else 0
-        words.append(_Word(word, spaced, ends, number, (first, letters)))
-    if words:
-        words[-1] = words[-1]._replace(break_after=max(1, words[-1].break_after))
-    return words
+def _words(transcript: Transcript) -> _Words:
+    texts: list[str] = []
+    passages: list[int] = []
+    for segment in transcript.segments:
+        passages.append(len(texts))
+        pieces = _pieces(segment.text)
+        if texts and pieces and _JOINED.match(texts[-1]) and _JOINED.match(pieces[0]):
+            pieces[0] = pieces[0][1:]
+        texts += pieces
+    return _Words(texts, passages)
+
+
+def _pieces(text: str) -> list[str]:
+    words = text.split()
+    if max(map(len, words), default=0) <= _LONGEST_WORD and (text.isascii() or not _SPACELESS.search(text)):
+        return [" " + word for word in words]
+    return [" " * (place == 0) + piece for word in words for place, piece in enumerate(_PIECE.findall(word))]
+
+
+def _quarters(texts: Sequence[str]) -> list[int]:
+    """Quarters of a token before each word, and in all: an estimate, without a tokenizer."""
+    weigh = len if all(map(str.isascii, texts)) else _weight
+    return list(accumulate(map(weigh, texts), initial=0))
+
+
+def _weight(text: str) -> int:
+    """Four ASCII characters a token, and a token for each other character."""
+    return len(text) if text.isascii() else 4 * len(text) - 3 * len(text.encode("ascii", "ignore"))
+
+
+_NO_LETTERS = bytes(code for code in range(128) if not chr(code).isalnum())
+_NOT_ASCII = re.compile(r"[^\x00-\x7f]+")
 
 
 def _letters(text: str) -> int:
-    return len(text) if text.isalnum() else sum(map(str.isalnum, text))
+    if text.isalnum():
+        return len(text)
+    count = len(text.encode("ascii", "ignore").translate(None, _NO_LETTERS))
+    return count if text.isascii() else count + sum(map(str.isalnum, "".join(_NOT_ASCII.findall(text))))
 
 
 class _Times:
@@ -124,21 +151,32 @@ class _Times:
     for chunks from first to last, times never run backwards.
     """
 
-    def __init__(self, transcript: Transcript) -> None:
-        self._segments = transcript.segments
+    def __init__(self, transcript: Transcript, words: _Words) -> None:
+        self._segments, self._words = transcript.segments, words
         self._clocks: dict[int, _Clock] = {}
+        self._counted = (0, 0, 0)  # a passage, a word of it, and the letters between: none is counted twice
         self._latest = 0.0
 
-    def between(self, first: _Word, last: _Word) -> tuple[float, float]:
-        """(start, end) in seconds of the words from first to last."""
-        start = self._latest = max(self._latest, self._clock(first).start(first.letters[0]))
-        return start, max(start, self._clock(last).end(last.letters[1]))
+    def between(self, start: int, end: int) -> tuple[float, float]:
+        """(start, end) in seconds of the words from start to before end."""
+        passage = self._words.passage(start)
+        self._counted = passage, start, self._letters_before(passage, start)
+        began = self._latest = max(self._latest, self._clock(passage).start(self._counted[2]))
+        passage = self._words.passage(end - 1)
+        return began, max(began, self._clock(passage).end(self._letters_before(passage, end)))
 
-    def _clock(self, word: _Word) -> _Clock:
-        clock = self._clocks.get(word.passage)
+    def _letters_before(self, passage: int, word: int) -> int:
+        """Letters of a passage before a word of it."""
+        counted, since, letters = self._counted
+        if counted != passage:
+            since, letters = self._words.passages[passage], 0
+        return letters + _letters("".join(self._words.texts[since:word]))
+
+    def _clock(self, passage: int) -> _Clock:
+        clock = self._clocks.get(passage)
         if clock is None:
-            segment = self._segments[word.passage]
-            clock = self._clocks[word.passage] = _Clock.of(segment, _letters(segment.text))
+            segment = self._segments[passage]
+            clock = self._clocks[passage] = _Clock.of(segment, _letters(segment.text))
         return clock
 
 
@@ -172,17 +210,16 @@ class _Clock:
         return round(begin + (end - begin) * min(1.0, max(0.0, share)), 3)
 
 
-def _borders(words: Sequence[_Word], chunking: Chunking) -> Iterator[tuple[int, int]]:
+def _borders(words: _Words, quarters: Sequence[int], chunking: Chunking) -> Iterator[tuple[int, int]]:
     """(start, end) of each chunk in words. None is shorter than `shortest`, unless its tokens forbid more."""
-    used = [0.0, *accumulate(word.tokens() for word in words)]
-    start = 0
-    while start < len(words):
-        affordable = bisect_right(used, used[start] + chunking.tokens) - 1
-        if min(start + chunking.longest, affordable) >= len(words):
-            yield start, len(words)
+    start, count = 0, len(words.texts)
+    while start < count:
+        affordable = bisect_right(quarters, quarters[start] + 4 * chunking.tokens) - 1
+        last = min(start + chunking.longest, max(start + 1, affordable))
+        if last >= count:
+            yield start, count
             return
-        last = min(start + chunking.longest, affordable)
-        leaving_enough = len(words) - chunking.shortest + chunking.overlap
+        leaving_enough = count - chunking.shortest + chunking.overlap
         if leaving_enough >= start + chunking.shortest:
             last = min(last, leaving_enough)
         end = _border(words, min(start + chunking.shortest, last), last, start + chunking.aim)
@@ -190,18 +227,20 @@ def _borders(words: Sequence[_Word], chunking: Chunking) -> Iterator[tuple[int, 
         start = max(start + 1, end - chunking.overlap)
 
 
-def _border(words: Sequence[_Word], first: int, last: int, aim: int) -> int:
+def _border(words: _Words, first: int, last: int, aim: int) -> int:
     """The best place to end in first..last: after a sentence, else after a passage, else anywhere; nearest the aim."""
-    return max(range(first, last + 1), key=lambda end: (words[end - 1].break_after, -abs(end - aim)))
+    aim = min(max(aim, first), last)
+    for good in (words.ends_sentence, words.ends_passage):
+        for end in _outward(first, last, aim):
+            if good(end):
+                return end
+    return aim
 
 
-def _chunk(index: int, words: Sequence[_Word], times: _Times) -> Chunk:
-    start, end = times.between(words[0], words[-1])
-    return Chunk(
-        index=index,
-        text="".join(" " + word.text if word.spaced else word.text for word in words).strip(),
-        start_seconds=start,
-        end_seconds=end,
-        words=len(words),
-        tokens=math.ceil(sum(word.tokens() for word in words)),
-    )
+def _outward(first: int, last: int, aim: int) -> Iterator[int]:
+    """first..last, nearest the aim first, of two as near the earlier."""
+    for distance in range(last - first + 1):
+        if aim - distance >= first:
+            yield aim - distance
+        if aim + distance <= last:
+            yield aim + distance

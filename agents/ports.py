@@ -15,11 +15,15 @@ from streams.stage import PaidCall
 
 
 class OutsideStore(Refused):
-    """The storage path leaves the store: absolute, with `..`, through a link, or of another scheme."""
+    """The storage path leaves the store: absolute, with `..`, through a link, of another scheme, host or address."""
 
 
 class ObjectMissing(Refused):
     """The store has no such object."""
+
+
+class StorageRefused(Refused):
+    """The store does not give the object: no leave to read it, too large, or an answer that is no object."""
 
 
 class StorageUnavailable(Unavailable):
@@ -117,7 +121,7 @@ class Storage(Protocol):
         """Streams the object at `path` into `room`.
 
         Raises:
-            OutsideStore, ObjectMissing, StorageUnavailable.
+            OutsideStore, ObjectMissing, StorageRefused, StorageUnavailable.
         """
         ...
 

@@ -6,7 +6,6 @@ Usage: python -m benchmarks.fast_worker worker|projection  (the stack comes from
 from __future__ import annotations
 
 import asyncio
-import cProfile
 import json
 import os
 import signal
@@ -19,8 +18,10 @@ import numpy as np
 
 from agents.chunker import Chunking
 from agents.ports import Audio, Fetched, Segment
+from benchmarks import profiled
 from chronos import app
 from chronos.config import Settings
+from chronos.folding import run_projection
 from chronos.pipeline import FUNCTIONS
 from schemas.transcription import TranscriptSegment
 from streams import postgres
@@ -115,20 +116,8 @@ async def main(what: str) -> None:
     if what == "worker":
         await work(settings, stop)
     else:
-        await app.run_projection(settings, stop, _ready)
+        await run_projection(settings, stop, _ready)
 
 
 if __name__ == "__main__":
-    import logging
-
-    import structlog
-    import uvloop
-
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
-    runner = asyncio.Runner(loop_factory=uvloop.new_event_loop)
-    if profile := os.environ.get("PROFILE"):
-        with cProfile.Profile() as profiler:
-            runner.run(main(sys.argv[1]))
-        profiler.dump_stats(f"{profile}.{sys.argv[1]}")
-    else:
-        runner.run(main(sys.argv[1]))
+    profiled.run(main(sys.argv[1]), sys.argv[1])

@@ -88,13 +88,13 @@ class Broker:
         try:
             futures = self._admin.list_offsets(places, request_timeout=SECONDS) if places else {}
             return {(at.topic, at.partition): future.result(SECONDS).offset for at, future in futures.items()}
-        except KafkaException as error:
+        except (KafkaException, TimeoutError) as error:
             raise self._away(error) from error
 
     def _partitions(self) -> dict[str, int]:
         try:
             there = self._admin.list_topics(timeout=SECONDS).topics
-        except KafkaException as error:
+        except (KafkaException, TimeoutError) as error:
             raise self._away(error) from error
         return {name: len(there[name].partitions) for name in TOPICS if name in there}
 
@@ -106,14 +106,14 @@ class Broker:
                 resource.name: {key: entry.value for key, entry in future.result(SECONDS).items()}
                 for resource, future in futures.items()
             }
-        except KafkaException as error:
+        except (KafkaException, TimeoutError) as error:
             raise self._away(error) from error
 
     def _members(self, names: list[str]) -> dict[str, int]:
         try:
             futures = self._admin.describe_consumer_groups(names, request_timeout=SECONDS)
             return {name: len(future.result(SECONDS).members) for name, future in futures.items()}
-        except KafkaException as error:
+        except (KafkaException, TimeoutError) as error:
             raise self._away(error) from error
 
     def _committed(self, name: str) -> dict[tuple[str, int], int]:
@@ -121,9 +121,10 @@ class Broker:
         try:
             futures = self._admin.list_consumer_group_offsets(asked, request_timeout=SECONDS)
             places = futures[name].result(SECONDS).topic_partitions
-        except KafkaException as error:
+        except (KafkaException, TimeoutError) as error:
             raise self._away(error) from error
         return {(place.topic, place.partition): place.offset for place in places if place.offset >= 0}
 
-    def _away(self, error: KafkaException) -> BrokerAway:
-        return BrokerAway(f"no broker answers at {self._cluster.bootstrap}: {error.args[0].str()}")
+    def _away(self, error: KafkaException | TimeoutError) -> BrokerAway:
+        said = "it was silent for too long" if isinstance(error, TimeoutError) else error.args[0].str()
+        return BrokerAway(f"no broker answers at {self._cluster.bootstrap}: {said}")

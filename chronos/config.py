@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import unquote, urlsplit
 
-from pydantic import AliasChoices, Field, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import AliasChoices, Field, SecretStr, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from chronos.devstack.home import Info, read_dev_json
+from streams.redaction import keep_secret
 
 LOCAL_SPEECH, LOCAL_EMBEDDING, LOCAL_DIMENSIONS = "whisper-tiny.en", "multilingual-e5-small", 384
 SPEECH, EMBEDDING, DIMENSIONS = "gpt-transcribe", "text-embedding-3-small", 1536
@@ -38,6 +41,18 @@ def _named(name: str) -> Any:
     return Field(default=None, validation_alias=AliasChoices(name, name.lower()))
 
 
+def _passwords(*urls: str | None) -> Iterator[str]:
+    """The passwords in URLs, as they are written and as they are meant; none that is the name of something as well."""
+    for url in urls:
+        try:
+            parts = urlsplit(url or "")
+            password, names = parts.password, {parts.username, parts.hostname, parts.path.strip("/"), "postgres"}
+        except ValueError:
+            continue
+        if password and password not in names:
+            yield from (password, unquote(password))
+
+
 class Settings(BaseSettings):
     """Everything that can be set. Our own names begin with CHRONOS_; the ones that users have already are honoured."""
 
@@ -50,6 +65,11 @@ class Settings(BaseSettings):
     openai_base_url: str | None = _named("OPENAI_BASE_URL")
 
     storage_url: str | None = Field(default=None, description="Where the videos are; a folder of the home if absent.")
+    https_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(), description="Hosts whose https links are storage paths too: example.org,*.example.org."
+    )
+    allow_private_addresses: bool = Field(default=False, description="Links may lead into your own network.")
+    largest_download: int = Field(default=20 << 30, ge=1, description="Bytes of a video behind a link.")
     speech_model: str | None = None
     embedding_model: str | None = None
     embedding_dimensions: int | None = Field(default=None, ge=1, le=16_000)
@@ -65,6 +85,30 @@ class Settings(BaseSettings):
     max_wait: float = Field(default=86_400.0, gt=0, description="Seconds that a run may wait for provider or broker.")
     worker_id: str | None = Field(default=None, description="A fixed name makes this worker a static group member.")
     local_ai: bool = Field(default=False, description="The provider is the local AI server, with its models.")
+
+    @field_validator("https_hosts", mode="before")
+    @classmethod
+    def _listed(cls, given: Any) -> Any:
+        """A JSON list, or names with commas between."""
+        if not isinstance(given, str):
+            return given
+        return json.loads(given) if given.lstrip().startswith("[") else [one for one in given.split(",") if one.strip()]
+
+    @field_validator("https_hosts")
+    @classmethod
+    def _are_hosts(cls, given: tuple[str, ...]) -> tuple[str, ...]:
+        if given:
+            from chronos.adapters.links import Hosts  # httpx takes a tenth of a second, which few commands need
+
+            Hosts(given)
+        return given
+
+    @model_validator(mode="after")
+    def _keep_secrets(self) -> Self:
+        """Whoever knows the settings shows none of their secrets from now on."""
+        key = self.openai_api_key.get_secret_value() if self.openai_api_key else None
+        keep_secret(key, *_passwords(self.database_url, self.openai_base_url, self.storage_url))
+        return self
 
     @classmethod
     def load(cls, **given: Any) -> Self:
@@ -83,6 +127,7 @@ class Settings(BaseSettings):
         }
         if info.ai_base_url and not (self.openai_api_key or self.openai_base_url):
             found |= {"openai_base_url": info.ai_base_url, "local_ai": True}
+        keep_secret(*_passwords(info.database_url))
         return self.model_copy(update=found)
 
     def kafka(self) -> str:

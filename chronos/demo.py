@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from rich.table import Table
 from chronos import app, queries
 from chronos.cli.state import Failed, err, out
 from chronos.cli.uploading import Wish, event_of
-from chronos.cli.videos import show_hits, videos_table
+from chronos.cli.videos import hit_to_json, show_hits, videos_table
 from chronos.config import Settings
 from chronos.devstack.chronos_stack import ChronosStack
 from chronos.devstack.home import read_dev_json
@@ -32,6 +32,23 @@ NEAR = 2.0  # seconds between a hit and the moment at which its words begin
 PATIENCE = 150.0  # seconds for three lectures; with local models on two cores they take about 20
 
 
+@dataclass(frozen=True)
+class Answer:
+    """What a search for a lecture's question found."""
+
+    lecture: Lecture
+    hits: list[Hit]
+
+    @property
+    def right(self) -> bool:
+        """Whether the first hit is the lecture, at the second where the answer is said."""
+        return bool(self.hits) and _is_right(self.hits[0], self.lecture)
+
+    def to_json(self) -> dict[str, Any]:
+        return {"question": self.lecture.question, "saidAtSeconds": self.lecture.answer.start, "right": self.right,
+                "hits": [hit_to_json(hit) for hit in self.hits]}  # fmt: skip
+
+
 @dataclass
 class Shown:
     """What the demo has seen."""
@@ -40,16 +57,57 @@ class Shown:
     stages: list[Stage]
     paid: int
     remembered: int
+    answers: list[Answer] = field(default_factory=list)
+    seconds_to_first: float = 0.0
+    seconds: float = 0.0
+
+    def speeds(self) -> list[tuple[str, float, float]]:
+        """Each stage with its seconds, of all videos, and the seconds of their sound."""
+        audio = {row["runId"]: row["durationSeconds"] or 0.0 for row in self.rows}
+        mine = {name: [stage for stage in self.stages if stage.name == name] for name, _, _ in STAGES}
+        return [
+            (name, sum(stage.seconds for stage in found), sum(audio[stage.run_id] for stage in found))
+            for name, found in mine.items()
+        ]
+
+    def wrong(self) -> list[str]:
+        """What did not come out as it should, in words."""
+        failed = [f"video {row['videoId']} failed" for row in self.rows if row["status"] != "completed"]
+        lost = [answer.lecture for answer in self.answers if not answer.right]
+        return failed + [
+            f"the search for {one.question!r} did not find {one.title!r} at {one.answer.start:.0f} s" for one in lost
+        ]
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "videos": self.rows,
+            "stages": [
+                {"stage": name, "seconds": round(seconds, 3), "audioSeconds": round(heard, 3)}
+                for name, seconds, heard in self.speeds()
+            ],
+            "paidCalls": self.paid,
+            "rememberedResults": self.remembered,
+            "searches": [answer.to_json() for answer in self.answers],
+            "firstResultSeconds": round(self.seconds_to_first, 3),
+            "seconds": round(self.seconds, 3),
+        }
 
 
-def run(home: Path) -> None:
-    """Raises Failed where a video failed, or a search did not find its second."""
+Report = Callable[[dict[str, Any]], None]
+
+
+def run(home: Path, report: Report | None = None) -> None:
+    """With `report`, all that was seen is told to it at the end, instead of being shown in tables.
+
+    Raises:
+        Failed: a video failed, or a search did not find its second.
+    """
     began = time.monotonic()
     making = Making(home)
     try:
         with _stack(home):
             lectures = _made(making)
-            asyncio.run(_show(Settings.load(home=home), lectures, began))
+            asyncio.run(_show(Settings.load(home=home), lectures, began, report))
     finally:
         making.stop()
 
@@ -75,7 +133,7 @@ def _tell(part: str, doing: str, done: float | None) -> None:
 
 def _made(making: Making) -> list[Lecture]:
     columns = (TextColumn("making the lectures: {task.description}"), BarColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=err(), transient=True) as bar:
+    with Progress(*columns, console=err(), transient=True, disable=not err().is_terminal) as bar:
         task = bar.add_task("", total=1.0)
         while not making.over():
             title, done = making.progress()
@@ -86,7 +144,7 @@ def _made(making: Making) -> list[Lecture]:
     return lectures
 
 
-async def _show(settings: Settings, lectures: Sequence[Lecture], began: float) -> None:
+async def _show(settings: Settings, lectures: Sequence[Lecture], began: float, report: Report | None) -> None:
     ids = await app.topic_ids(settings)
     async with (
         app.projection_pool(settings, most=2) as pool,
@@ -98,12 +156,12 @@ async def _show(settings: Settings, lectures: Sequence[Lecture], began: float) -
         to_first = time.monotonic() - began
         calls = await pool.fetchrow(queries.SQL["calls"], [one.run_id for one in sent])
     assert calls is not None
-    _tables(Shown(rows, await stages(settings, [one.run_id for one in sent]), calls["paid"], calls["remembered"]))
-    wrong = [line for lecture in lectures if (line := await _searched(settings, lecture))]
-    out().print(f"first search result after {to_first:.1f} s, all done after {time.monotonic() - began:.1f} s")
-    failed = [row["videoId"] for row in rows if row["status"] != "completed"]
-    if failed or wrong or not first:
-        raise Failed("; ".join([*wrong, *(f"video {video} failed" for video in failed)]) or "nothing was found")
+    shown = Shown(rows, await stages(settings, [one.run_id for one in sent]), calls["paid"], calls["remembered"])
+    shown.answers = [Answer(lecture, await search(settings, lecture.question, None, 1)) for lecture in lectures]
+    shown.seconds_to_first, shown.seconds = to_first, time.monotonic() - began
+    report(shown.to_json()) if report else _tables(shown)
+    if wrong := shown.wrong() or ([] if first else ["nothing was found"]):
+        raise Failed("; ".join(wrong))
 
 
 async def _event(settings: Settings, lecture: Lecture) -> Any:
@@ -136,25 +194,21 @@ async def _row(pool: Pool, sent: Sent) -> dict[str, Any]:
 def _tables(shown: Shown) -> None:
     out().print(videos_table(shown.rows))
     speed = Table("stage", "seconds", "times real time", box=None, header_style="bold")
-    audio = {row["runId"]: row["durationSeconds"] or 0.0 for row in shown.rows}
-    for name, _, _ in STAGES:
-        mine = [stage for stage in shown.stages if stage.name == name]
-        seconds = sum(stage.seconds for stage in mine)
-        heard = sum(audio[stage.run_id] for stage in mine)
+    for name, seconds, heard in shown.speeds():
         speed.add_row(name, f"{seconds:.1f}", f"{heard / seconds:.0f}" if seconds else "-")
     out().print(speed)
     out().print(f"{shown.paid} calls of the provider were made, {shown.remembered} results were remembered")
+    for answer in shown.answers:
+        _show_answer(answer)
+    out().print(f"first search result after {shown.seconds_to_first:.1f} s, all done after {shown.seconds:.1f} s")
 
 
-async def _searched(settings: Settings, lecture: Lecture) -> str | None:
-    """Shows the answer to a lecture's question; gives what is wrong with it, if anything is."""
-    hits = await search(settings, lecture.question, None, 1)
+def _show_answer(answer: Answer) -> None:
+    lecture = answer.lecture
     out().print(f"\n[bold]search:[/] {lecture.question}")
-    show_hits(hits)
-    if hits and _is_right(hits[0], lecture):
+    show_hits(answer.hits)
+    if answer.right:
         out().print(f"  [green]✓[/] said at {lecture.answer.start:.1f} s of {lecture.title!r}")
-        return None
-    return f"the search for {lecture.question!r} did not find {lecture.title!r} at {lecture.answer.start:.0f} s"
 
 
 def _is_right(hit: Hit, lecture: Lecture) -> bool:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from chronos.config import Settings
+from streams.redaction import redact
 
 SECONDS = 5.0  # for each check; all run side by side
 
@@ -43,7 +44,12 @@ async def examine(settings: Settings) -> list[Finding]:
 
     found = await asyncio.gather(*(_within(asked, settings) for asked in CHECKS))
     away = {finding.name for finding in found if not finding.ok}
-    return [finding for asked, finding in zip(CHECKS, found, strict=True) if not _follows(asked, away)]
+    return [_shown(finding) for asked, finding in zip(CHECKS, found, strict=True) if not _follows(asked, away)]
+
+
+def _shown(finding: Finding) -> Finding:
+    """Without secrets: findings are pasted into tickets."""
+    return replace(finding, found=redact(finding.found), remedy=redact(finding.remedy))
 
 
 def _follows(asked: Asked, away: set[str]) -> bool:

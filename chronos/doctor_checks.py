@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import asyncpg
 import httpx
 
+from chronos import house
 from chronos.broker import Broker, differences
 from chronos.config import NotRunning, Settings
 from chronos.doctor import SECONDS, Asked, Finding
@@ -25,30 +26,22 @@ from streams import postgres
 from streams.kafka import BrokerAway, Cluster, Topics
 from streams.providers import Providers
 
-OURS = ("schemas", "streams", "agents", "projections", "chronos")
 GIB = 1 << 30
-ROOT = Path(__file__).resolve().parent.parent
 LITTLE_DISK = 2 * GIB
 BEHIND = 10_000  # records; more is either a long backlog or a projection that does not move
 
 
 async def packages(_settings: Settings) -> Finding:
     """Ours are really ours: other distributions also install a package named `agents`, for one."""
-    for name in OURS:
-        if (place := _folder(name)) != ROOT / name:
-            found = f"`{name}` is imported from {place}, which belongs to another distribution"
-            return Finding(
-                "packages", False, found, "give Chronos a virtual environment of its own: `make clean`, `make`"
-            )
+    try:
+        house.check()
+    except house.NotOurs as error:
+        found, _, remedy = str(error).partition("; ")
+        return Finding("packages", False, found, remedy)
     if find_spec("faust._cython.streams") is None:
         remedy = "install a wheel of it: pip install --only-binary :all: faust-streaming"
         return Finding("packages", False, "faust-streaming is here without its compiled part", remedy)
     return Finding("packages", True, "ours are ours, and Faust is the compiled one")
-
-
-def _folder(package: str) -> Path | None:
-    spec = find_spec(package)
-    return Path(spec.origin).resolve().parent if spec and spec.origin else None
 
 
 async def size(_settings: Settings) -> Finding:

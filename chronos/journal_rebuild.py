@@ -14,7 +14,7 @@ from schemas.batch import BatchExpanded, Chosen
 from schemas.catalogue import CATALOGUE
 from schemas.embedding import ChunksEmbedded, EmbeddingsCompleted
 from schemas.event import Event
-from schemas.running import FunctionFailed, FunctionRetried, NotificationSent, RunCancelled, UsageRecorded
+from schemas.running import FunctionFailed, FunctionRetried, NotificationSent, ResultKept, RunCancelled, UsageRecorded
 from schemas.transcription import SegmentTranscribed, TranscriptionCompleted
 from streams import postgres
 from streams.codec import Codec, Received, Undecodable
@@ -86,6 +86,8 @@ def kept(received: Received) -> Iterator[Kept]:
         case ChunksEmbedded():
             for v in event.vectors:
                 yield KeptResult(v.paid_key, v.values, float(v.tokens), v.cost_micro_usd, at)
+        case ResultKept():
+            yield KeptResult(event.paid_key, event.result, event.quantity, event.cost_micro_usd, at)
         case UsageRecorded() if event.token and _is_uuid(event.token):
             yield _spend(received, event, name)
         case BatchExpanded():

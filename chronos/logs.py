@@ -6,32 +6,36 @@ import logging
 import os
 import re
 import sys
+import traceback
 from collections.abc import MutableMapping
+from types import TracebackType
 from typing import Any
 
 import structlog
 
-SECRET = re.compile(r"(sk-[\w-]{4})[\w-]{8,}|((?:postgres(?:ql)?|https?)://[^:/@\s]+:)[^@\s]+(?=@)")
+from streams.redaction import HIDDEN, redact
+
 SECRET_NAMES = re.compile(r"(^|_)(api_?key|token|password|secret|authorization)$", re.IGNORECASE)
-HIDDEN = "***"
 
 
-def set_up(*, level: int = logging.INFO) -> None:
+def set_up(*, level: int = logging.INFO, as_json: bool = False) -> None:
     """For a process that works: one line an outcome, on stderr. Call it once, before anything is logged."""
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,  # a trace is text by the time that secrets are looked for
             hide_secrets,
-            structlog.processors.format_exc_info,
-            _renderer(),
+            _renderer(as_json),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )
-    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s %(message)s")
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(Redacting("%(levelname)s %(name)s %(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
 
 
 def for_people() -> bool:
@@ -39,21 +43,42 @@ def for_people() -> bool:
     return os.environ.get("CHRONOS_LOG", "").lower() != "json" and sys.stderr.isatty()
 
 
+class Redacting(logging.Formatter):
+    """What libraries log, with their traces, without secrets."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return redact(super().format(record))
+
+
 def hide_secrets(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Keys by their name, and what has the form of one inside a text."""
+    """Keys by their name, and what has the form of one inside a text, however deep."""
     for name, value in event.items():
-        if SECRET_NAMES.search(name):
-            event[name] = HIDDEN
-        elif isinstance(value, str):
-            event[name] = SECRET.sub(_masked, value)
+        event[name] = _hidden(name, value)
     return event
 
 
-def _masked(found: re.Match[str]) -> str:
-    return f"{found[1] or found[2]}{HIDDEN}"
+def _hidden(name: Any, value: Any) -> Any:
+    if isinstance(name, str) and SECRET_NAMES.search(name):
+        return HIDDEN
+    match value:
+        case str():
+            return redact(value)
+        case dict():
+            return {key: _hidden(key, one) for key, one in value.items()}
+        case list() | tuple() | set():
+            return [_hidden(None, one) for one in value]
+        case None | bool() | int() | float():
+            return value
+        case _:
+            return redact(str(value))
 
 
-def _renderer() -> structlog.typing.Processor:
-    if for_people():
+def last_words(kind: type[BaseException], error: BaseException, at: TracebackType | None) -> None:
+    """How the program ends on an error that nobody knows: its trace, without secrets. For sys.excepthook."""
+    sys.stderr.write(redact("".join(traceback.format_exception(kind, error, at))))
+
+
+def _renderer(as_json: bool) -> structlog.typing.Processor:
+    if for_people() and not as_json:
         return structlog.dev.ConsoleRenderer()
     return structlog.processors.JSONRenderer(ensure_ascii=False)

@@ -6,6 +6,7 @@ from agents.batch_reprocess_embeddings import batch_reprocess_embeddings
 from agents.failures import handle_embedding_failure, transcribe_video_error
 from agents.generate_embeddings import generate_embeddings
 from agents.transcribe_video import transcribe_video
+from chronos.tables import PROJECTION_SCHEMA
 from projections.all import EVENTS, PROJECTIONS, TABLES
 
 __all__ = ["EVENTS", "FUNCTIONS", "PROJECTIONS", "PROJECTION_GROUP", "PROJECTION_SCHEMA", "TABLES"]
@@ -19,4 +20,3 @@ FUNCTIONS = (
 )
 
 PROJECTION_GROUP = "chronos.projection"
-PROJECTION_SCHEMA = "projection_1"  # the number rises with the tables' layout: they are folded again into the new one

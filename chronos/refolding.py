@@ -10,6 +10,7 @@ from typing import TypeAlias
 from chronos import app, auditing
 from chronos.adapters import serving, vectors
 from chronos.config import Settings
+from chronos.folding import folding as fold_into
 from chronos.pipeline import EVENTS, FUNCTIONS
 from schemas.catalogue import CATALOGUE
 from schemas.embedding import ChunksEmbedded, EmbeddingsCompleted, TranscriptChunked
@@ -77,7 +78,7 @@ class Refolding:
             await partitions.make(connection, batch)
             await auditing.write_down(connection, batch.received)
 
-        folding = await app.folding(settings, scratch, partitions)
+        folding = await fold_into(settings, scratch, partitions)
         alone = replace(folding, settling=Settling(lambda batch: (), serving.decide), before=before)
         return cls(alone, LogScan(app.cluster(settings)), ends, progress)
 

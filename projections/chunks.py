@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 
 from schemas.embedding import TranscriptChunked
@@ -43,7 +44,7 @@ def evolve(received: Received, version: Version) -> Iterator[Put]:
     fact = received.event
     assert isinstance(fact, TranscriptChunked)
     key, at = (fact.creator_id, fact.video_id, fact.chunk_set_id), version.at()
-    spaces = "[" + ", ".join(f'"{space}"' for space in fact.spaces) + "]"
+    spaces = json.dumps(fact.spaces, ensure_ascii=False)
     yield Put(CHUNK_SETS, key, "cut", (fact.transcript_id, fact.chunker, spaces, len(fact.chunks), received.at), at)
     for chunk in fact.chunks:
         text = (chunk.text, chunk.start_seconds, chunk.end_seconds, chunk.words, chunk.tokens)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import replace
 from enum import IntEnum
 
 from schemas.embedding import ChunkRequested, EmbeddingsCompleted, EmbeddingStarted, TranscriptChunked
@@ -17,7 +16,9 @@ from schemas.transcription import (
     TranscriptionStarted,
 )
 from streams.codec import Received
+from streams.identity import to_bytes
 from streams.projection import Key, Projection, Put, Table, Version
+from streams.redaction import without_forms
 
 
 class Status(IntEnum):
@@ -31,11 +32,8 @@ class Status(IntEnum):
     CANCELLED = 5
     COMPLETED = 6
 
-    @property
-    def word(self) -> str:
-        return self.name.lower()
 
-
+WORDS = {status: status.name.lower() for status in Status}  # a member's name is looked up slowly
 FUNCTIONS = ("transcribe-video", "generate-embeddings")  # whose failure is the video's
 
 VIDEOS = Table(
@@ -105,7 +103,8 @@ def evolve(received: Received, version: Version) -> Iterator[Put]:
     yield from _reached(me, event, received, version)
     match event:
         case TranscribeRequested():
-            asked = (event.title, event.original_filename, event.storage_path, received.at)
+            path = without_forms(event.storage_path)  # a link may be signed, and tables are looked at
+            asked = (event.title, event.original_filename, path, received.at)
             yield Put(VIDEOS, me, "request", asked, version.at())
             yield _asked(me, received, version)
         case ChunkRequested():
@@ -124,9 +123,9 @@ def _reached(me: Key, event: VideoEvent, received: Received, version: Version) -
     status = REACHES[type(event)]
     error = error_json(event.error) if isinstance(event, FunctionFailed) else None
     run_id = event.run_id if isinstance(event, RunCancelled) else received.run_id  # a person's fact names its run
-    at = replace(version, run_id=run_id).at(status)
-    yield Put(VIDEOS, me, "status", (status.word, run_id, error, received.at), at)
-    yield Put(RUNS, (*me, run_id), "status", (status.word, error, received.at), at)
+    word, at = WORDS[status], version._replace(run=to_bytes(run_id)).at(status)
+    yield Put(VIDEOS, me, "status", (word, run_id, error, received.at), at)
+    yield Put(RUNS, (*me, run_id), "status", (word, error, received.at), at)
 
 
 def _asked(me: Key, received: Received, version: Version) -> Put:

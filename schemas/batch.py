@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Self
 
-from pydantic import AwareDatetime, Field, model_validator
+from pydantic import AwareDatetime, Field, field_validator, model_validator
 
-from schemas.event import Command, Coordinates, CreatorId, Fact, VideoId, Wire
+from schemas.event import Asked, Command, Coordinates, CreatorId, Fact, VideoId, Wire
 
 
-class VideoFilter(Wire):
+class VideoFilter(Asked):
     """Which videos: all of the conditions that are given must hold."""
 
     creator_id: CreatorId | None = None
     status: str | None = None
     model_not: str | None = Field(default=None, description="Videos without a complete set in this model's space.")
     before: AwareDatetime | None = Field(default=None, description="Videos whose newest transcript is older than this.")
+
+    @field_validator("before")
+    @classmethod
+    def _has_a_moment(cls, before: datetime | None) -> datetime | None:
+        """Near the calendar's ends a zone can lead out of it."""
+        try:
+            return before and before.astimezone(UTC)
+        except OverflowError as error:
+            raise ValueError("outside the calendar") from error
 
     def is_empty(self) -> bool:
         return not any((self.creator_id, self.status, self.model_not, self.before))

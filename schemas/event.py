@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+import re
+from typing import Annotated, ClassVar, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationInfo, field_validator
 from pydantic.alias_generators import to_camel
 
 MAX_LONG = 2**63 - 1  # what an Avro long and a Postgres bigint can hold
@@ -19,6 +20,10 @@ RunId = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}
 EventId = Annotated[str, Field(description="UUID of an event.")]
 
 Kind = Literal["command", "fact"]
+V = TypeVar("V")
+
+NUL = re.compile(r"\0")  # Postgres's text cannot hold it: two ids that differ by it alone would be one row
+UNSEEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")  # control characters, line and paragraph separators
 
 
 class Wire(BaseModel):
@@ -70,7 +75,23 @@ class Event(Wire):
         return ""
 
 
-class Command(Event):
+def _visible(value: V, info: ValidationInfo) -> V:
+    """Refuses texts that tables cannot keep, and ids that people cannot tell from others."""
+    name = info.field_name or ""
+    pattern, why = (UNSEEN, "nobody can see") if name.endswith(("_id", "_ids")) else (NUL, "no table can keep")
+    for text in value if isinstance(value, list) else (value,):
+        if isinstance(text, str) and (found := pattern.search(text)):
+            raise ValueError(f"character {found.start() + 1} is U+{ord(found[0]):04X}, which {why}")
+    return value
+
+
+class Asked(Wire):
+    """What somebody wishes, or a part of it. Facts are not checked so: what happened is read as it was written."""
+
+    _seen = field_validator("*")(_visible)
+
+
+class Command(Event, Asked):
     """A wish; it may be refused."""
 
     kind: ClassVar[Kind] = "command"

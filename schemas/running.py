@@ -86,6 +86,24 @@ class UsageRecorded(Fact, name="usage.recorded", version=1):
         return self.token or f"{self.usage}/{self.model}"
 
 
+class ResultKept(Fact, name="result.kept", version=1):
+    """A paid result that no other fact of its run carries, so that the journal can be rebuilt from the log."""
+
+    video_id: VideoId
+    creator_id: CreatorId | None = None
+    function: str
+    paid_key: str
+    result: bytes
+    quantity: float = Field(ge=0)
+    cost_micro_usd: MicroUsd
+
+    def part(self) -> str:
+        return self.paid_key
+
+    def paid_keys(self) -> tuple[str, ...]:
+        return (self.paid_key,)
+
+
 class NotificationSent(Fact, name="notification.sent", version=1):
     """Somebody was told of a failure."""
 

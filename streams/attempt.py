@@ -20,7 +20,7 @@ from streams.purchases import Spend
 from streams.retry import Again, Dead, Done, Problem, Refused, Unavailable, Verdict, judge
 from streams.stage import Function
 from streams.steps import Steps
-from streams.telling import Cancelled, Fenced, Speaker, Telling, failed, retried, reused
+from streams.telling import Cancelled, Fenced, Speaker, Telling, failed, result_kept, retried, reused
 
 log = structlog.get_logger()
 
@@ -175,7 +175,7 @@ class _Run:
 
     async def _cancelled(self) -> Outcome:
         """What was bought is told; the cancellation itself is on the log already."""
-        await self._tell_usage()
+        await self._tell_usage(everything=True)
         log.info("cancelled", function=self._work.function.name, video=self._received.event.subject())
         return self._acked(await self._settle(Settlement(self._lease, ending="cancelled", told=True)))
 
@@ -214,7 +214,7 @@ class _Run:
 
     async def tell_failure(self, problem: Problem) -> None:
         """What was bought is on the log before the failure is; the ending counts as told after both."""
-        await self._tell_usage()
+        await self._tell_usage(everything=True)
         await self._telling.flush()
         if self._work.function.reports_failure:
             name = self._work.function.name
@@ -222,18 +222,27 @@ class _Run:
             await self._telling.flush()
         await self._settle(Settlement(self._lease, told=True))
 
-    async def _tell_usage(self) -> None:
-        """Spends of this input, once each, and what was reused. Earlier attempts may have left spends untold."""
+    async def _tell_usage(self, *, everything: bool = False) -> None:
+        """Spends of this input, once each, and what was reused. Earlier attempts may have left some untold, as well as
+        results (`everything`: look for them in any case)."""
         used, key = self._purse.used, self._lease.key
         spends = used.bought
         bought = {paid for spend in spends for paid in spend.keys}
-        if self._lease.attempt > 1 or self._lease.crashes or not bought >= used.results.keys():
+        if everything or self._lease.attempt > 1 or self._lease.crashes or not bought >= used.results.keys():
             spends = await self._work.till.purchases.spends(key)
         self._tell_spends(spends)
+        await self._tell_results(spends)
         for usage in reused(self._received, key.function, used.reused(spends)):
             await self._telling.tell(usage)
         await self._telling.flush()
         self._work.till.purchases.note_told(self._told)
+
+    async def _tell_results(self, spends: Iterable[Spend]) -> None:
+        """What was bought and rides in no fact of this attempt: an earlier one may have died before it told it."""
+        left = [key for spend in spends for key in spend.keys if key not in self._telling.carried]
+        event, function = self._received.event, self._lease.key.function
+        for key, result in (await self._work.till.purchases.recall(left)).items():
+            await self._telling.tell(result_kept(key, result, function, event.subject(), event.owner()))
 
     def _tell_spends(self, spends: Iterable[Spend]) -> None:
         for spend in spends:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 from schemas import avro, people
 from schemas.avro import Undecodable
@@ -17,10 +17,11 @@ from streams.record import Record
 __all__ = ["Codec", "Received", "Undecodable"]
 
 SOURCE = "chronos"
+LAST_MS = 253_402_300_799_000
+"""The last second of the year 9999, where Python's calendar ends."""
 
 
-@dataclass(frozen=True, slots=True)
-class Received:
+class Received(NamedTuple):
     """A record that was understood."""
 
     event: Event
@@ -47,6 +48,8 @@ class Codec:
         """
         attributes = read_headers(record.headers)
         event = self._decode(record, attributes.get("dataschema"))
+        if "\0" in event.key() + event.subject() + (event.owner() or ""):
+            raise Undecodable("an id holds a NUL, which no table can hold")
         envelope = parse_envelope(attributes)
         if envelope is None or not envelope.function:
             return self._from_outside(event, record, envelope)
@@ -58,9 +61,9 @@ class Codec:
     def _from_outside(self, event: Event, record: Record, envelope: Envelope | None) -> Received:
         """A record that no function said is identified by its place: two producers may use one id."""
         place = Place(self._topic_ids[record.topic], record.partition, record.offset)
-        at = datetime.fromtimestamp(record.timestamp_ms / 1000, UTC)
-        sequence = record.timestamp_ms * 1000
-        return Received(event, record_id(place), outside_run(place, record.timestamp_ms), sequence, at, record, "", "")
+        ms = min(max(record.timestamp_ms, 0), LAST_MS)  # a producer may write any number there, and -1 is "none"
+        at = datetime.fromtimestamp(ms / 1000, UTC)
+        return Received(event, record_id(place), outside_run(place, ms), ms * 1000, at, record, "", "")
 
     @staticmethod
     def _decode(record: Record, schema: str | None) -> Event:

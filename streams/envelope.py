@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from uuid import UUID
+from typing import NamedTuple
+
+from streams.identity import canonical
 
 Headers = Iterable[tuple[str, bytes | None]]
 
 
-@dataclass(frozen=True, slots=True)
-class Envelope:
+class Envelope(NamedTuple):
     """Where an event comes from. All of it may be missing on a record that a person wrote."""
 
     id: str
@@ -44,33 +44,43 @@ class Envelope:
 
 def read_headers(headers: Headers | None) -> dict[str, str]:
     """Our attributes of a record, without their prefix. What is not text, or not ours, is passed over."""
-    found = {}
-    for name, value in headers or ():
-        if name.startswith("ce_") and value is not None:
-            try:
-                found[name[3:]] = value.decode()
-            except UnicodeDecodeError:
-                continue
-    return found
+    ours = [(name[3:], value) for name, value in headers or () if value is not None and name.startswith("ce_")]
+    try:
+        return {name: value.decode() for name, value in ours}
+    except UnicodeDecodeError:
+        return {name: value.decode() for name, value in ours if _is_text(value)}
 
 
 def parse_envelope(attributes: dict[str, str]) -> Envelope | None:
     """The envelope of a record that Chronos wrote; None where an attribute is missing or is not what it should be."""
     try:
         return Envelope(
-            id=str(UUID(attributes["id"])),
+            id=canonical(attributes["id"]),
             type=attributes["type"],
             source=attributes["source"],
             time=datetime.fromisoformat(attributes["time"]).astimezone(UTC),
             subject=attributes.get("subject", ""),
-            run_id=str(UUID(attributes["correlationid"])),
+            run_id=canonical(attributes["correlationid"]),
             cause_id=attributes.get("causationid", ""),
             sequence=_sequence(attributes.get("sequence", "0")),
             function=attributes.get("function", ""),
             schema=attributes.get("dataschema", ""),
         )
-    except (KeyError, ValueError):
+    except (
+        KeyError,
+        ValueError,
+        OverflowError,
+        OSError,
+    ):  # the last two: a time that its zone leads out of the calendar
         return None
+
+
+def _is_text(value: bytes) -> bool:
+    try:
+        value.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _sequence(text: str) -> int:

@@ -22,6 +22,7 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, Message
 from yarl import URL
 
+from streams.continuity import Continuity
 from streams.ledger import AckLedger
 from streams.record import Record
 from streams.runner import Runner
@@ -61,6 +62,18 @@ class _Thread(driver.AIOKafkaConsumerThread):
         consumer._fetch_max_wait_ms = FETCH_WAIT_MS
         return consumer
 
+    async def seek_to_committed(self) -> Mapping[TP, int]:
+        """Also where there is no commit yet: aiokafka leaves such a partition where it is, behind records that Faust
+        has thrown away."""
+        committed: Mapping[TP, int] = await super().seek_to_committed()
+        await self.call_thread(self._seek_to_start, [tp for tp, offset in committed.items() if not offset])
+        return committed
+
+    async def _seek_to_start(self, partitions: Iterable[TP]) -> None:
+        consumer = self._ensure_consumer()
+        for tp in partitions:
+            consumer.seek(tp, 0)  # where the log begins later, it is read from there: `earliest`
+
     async def on_thread_stop(self) -> None:
         """With the broker away, aiokafka's own cancelled fetch comes out here, and the thread would die without saying
         that it has stopped: whoever stops it then waits for a minute (measured)."""
@@ -78,11 +91,14 @@ class SafeConsumer(driver.Consumer):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self.ledger: AckLedger[TP] = AckLedger()
+        self._continuity: Continuity[TP] = Continuity()
         super().__init__(*args, **kwargs)
         inner = self.callback
 
         async def deliver(message: Message) -> None:
-            if message.generation_id == self.app.consumer_generation_id:
+            if message.generation_id != self.app.consumer_generation_id:
+                return
+            if self._continuity.admit(message.tp, message.offset):
                 epoch = self.ledger.delivered(message.tp, message.offset)
                 message.checksum = epoch  # type: ignore[assignment]  # a slot that Faust leaves alone
                 await inner(message)
@@ -107,10 +123,15 @@ class SafeConsumer(driver.Consumer):
         """Gaps of the log were never delivered: the ledger has nothing to say of them."""
 
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, Message]]:  # noqa: ASYNC109  # Faust's own
-        """Fetches nothing while the runner is full. Here no batch is in hand: a partition that is paused in the middle
-        of one loses the rest of it until the next restart (measured)."""
+        """Fetches nothing while the runner is full, and goes back to what was left out. Here no batch is in hand: a
+        partition that is paused in the middle of one loses the rest of it until the next restart, and a seek there is
+        undone (measured)."""
         while self.runner.is_full() and not self.should_stop and self.flow_active:
             await self.sleep(ROOM_LOOK)
+        if again := self._continuity.again():
+            log.warning("records were left out: read again", group=self.app.conf.id,
+                        places=[f"{tp.topic}/{tp.partition}@{offset}" for tp, offset in again.items()])  # fmt: skip
+            await self.seek_wait({tp: offset for tp, offset in again.items() if tp in self.assignment()})
         async for one in super().getmany(timeout):
             yield one
 
@@ -128,10 +149,13 @@ class SafeConsumer(driver.Consumer):
         """Everything is read again from what is committed: what is in hand belongs to an older epoch."""
         self._forget(set(self.ledger.partitions()))
         await super().perform_seek()
+        for tp in self.assignment():
+            self._continuity.begin(tp, self._read_offset[tp] or 0)
 
     def _forget(self, partitions: Iterable[TP]) -> None:
         for tp in partitions:
             self.ledger.forget(tp)
+            self._continuity.forget(tp)
 
 
 class SafeTransport(driver.Transport):

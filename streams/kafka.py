@@ -194,7 +194,7 @@ class Topics:
         try:
             return len(self._admin.list_topics(timeout=timeout).brokers)
         except KafkaException as error:
-            raise BrokerAway(f"no broker answers at {self._bootstrap}: {error.args[0].str()}") from error
+            raise self._away(error) from error
 
     def create(self, table: Iterable[Topic]) -> list[str]:
         """Makes the topics that are missing, and gives their names."""
@@ -216,6 +216,7 @@ class Topics:
         """The UUID and the number of partitions of each topic.
 
         Raises:
+            BrokerAway: none answered in time.
             TopicsMissing: names those that are not there.
         """
         names = list(names)
@@ -223,9 +224,9 @@ class Topics:
         for name, future in self._admin.describe_topics(TopicCollection(names)).items():
             try:
                 described = future.result(10)
-            except KafkaException as error:
+            except (KafkaException, TimeoutError) as error:
                 if not _is(error, KafkaError.UNKNOWN_TOPIC_OR_PART):
-                    raise BrokerAway(f"no broker answers at {self._bootstrap}: {error.args[0].str()}") from error
+                    raise self._away(error) from error
                 missing.append(name)
                 continue
             found[name] = (str(described.topic_id), len(described.partitions))
@@ -234,9 +235,17 @@ class Topics:
         return found
 
     def committed(self, group: str) -> dict[tuple[str, int], int]:
-        """The committed offset of each partition that a group has read from. Blocks."""
+        """The committed offset of each partition that a group has read from. Blocks; raises BrokerAway."""
         (future,) = self._admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)]).values()
-        return {(p.topic, p.partition): p.offset for p in future.result(10).topic_partitions or [] if p.offset >= 0}
+        try:
+            places = future.result(10).topic_partitions or []
+        except (KafkaException, TimeoutError) as error:
+            raise self._away(error) from error
+        return {(p.topic, p.partition): p.offset for p in places if p.offset >= 0}
+
+    def _away(self, error: KafkaException | TimeoutError) -> BrokerAway:
+        said = "it was silent for too long" if isinstance(error, TimeoutError) else error.args[0].str()
+        return BrokerAway(f"no broker answers at {self._bootstrap}: {said}")
 
 
 def _config(topic: Topic, replicas: int) -> dict[str, str]:

@@ -6,6 +6,11 @@ from dataclasses import dataclass
 
 from tenacity import RetryCallState, wait_exponential_jitter
 
+from streams.redaction import redact
+
+LONGEST_MESSAGE = 4000
+"""Signs of an error's message: some errors carry the whole of what they could not read."""
+
 
 class Fault(Exception):
     """Something that a step could not do. Its message names the thing, the limit and the remedy."""
@@ -81,7 +86,8 @@ class Retry:
 
 def judge(error: BaseException, attempt: int, retry: Retry) -> Verdict:
     """The ending of an attempt that raised. Unknown errors are retried: a bug may be mended while the run waits."""
-    problem = Problem(type(error).__name__, str(error) or repr(error), not isinstance(error, Refused))
+    said = redact(_writable(str(error) or repr(error)))  # it goes on the log, where it stays for ever
+    problem = Problem(type(error).__name__, said, not isinstance(error, Refused))
     if isinstance(error, Refused):
         return Dead(problem)
     if isinstance(error, Paced):
@@ -89,3 +95,8 @@ def judge(error: BaseException, attempt: int, retry: Retry) -> Verdict:
     if attempt >= retry.attempts:
         return Dead(problem)
     return Again(retry.wait(attempt), problem)
+
+
+def _writable(text: str) -> str:
+    """As the log and Postgres can hold it: without NUL and lone surrogates, and not for ever."""
+    return text[:LONGEST_MESSAGE].replace("\0", "").encode("utf-8", "backslashreplace").decode()

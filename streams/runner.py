@@ -68,7 +68,7 @@ class Runner:
         try:
             received = self._work.codec.read(record)
         except Undecodable as error:
-            self._start(job, self._bury(job, str(error)))
+            self._start(job, self._bury(job, error))
             return
         if not self._work.function.accepts(received.event):
             self._finish(job)
@@ -156,10 +156,10 @@ class Runner:
         self.waiting_bytes -= job.record.size()
         job.ack()
 
-    async def _bury(self, job: Job, reason: str) -> None:
+    async def _bury(self, job: Job, error: Undecodable) -> None:
         """What cannot be read goes to dead-letter, and its partition goes on."""
-        log.info("dead letter", function=self.name, record=str(job.record), reason=reason)
-        letter = dead_letter(job.record, self._work.function.group(), reason)
+        log.info("dead letter", function=self.name, record=str(job.record), reason=str(error))
+        letter = dead_letter(job.record, self._work.function.group(), error)
         await self._work.outbox.send(letter.topic, letter.key, letter.value, letter.headers)
         self._finish(job)
 

@@ -9,13 +9,13 @@ from datetime import UTC, datetime
 
 from schemas.avro import data_schema
 from schemas.event import Command, Event
-from schemas.running import Error, FailedEvent, FunctionFailed, FunctionRetried, UsageRecorded
+from schemas.running import Error, FailedEvent, FunctionFailed, FunctionRetried, ResultKept, UsageRecorded
 from streams.codec import SOURCE, Codec, Received
 from streams.envelope import Envelope
 from streams.identity import emitted_run, event_id, spend_id
 from streams.journal import RunKey
 from streams.kafka import Outbox, Stored
-from streams.purchases import Spend
+from streams.purchases import Result, Spend
 from streams.retry import Problem
 
 LARGEST_VALUE = 1024 * 1024  # a record over this rides in function.failed by its coordinates alone
@@ -60,11 +60,13 @@ class Telling:
         self._speaker, self._received, self._outbox, self._may_speak = speaker, received, outbox, may_speak
         self._pending: list[asyncio.Future[Stored]] = []
         self._paid_pending = False
+        self.carried: set[str] = set()  # keys of the paid results that were told
 
     async def tell(self, event: Event) -> None:
         """Sends an event. Its delivery is awaited by `flush`, or before the first fact that is drawn from it."""
-        if event.paid_keys():
+        if keys := event.paid_keys():
             self._paid_pending = True
+            self.carried.update(keys)
         elif self._paid_pending:
             await self.flush()
         self._send(event, self._id(event), self._run(event))
@@ -145,6 +147,19 @@ def bought(function: str, video_id: str, creator_id: str | None, spend: Spend) -
         memoized=False,
         keys=list(spend.keys),
         token=spend.token,
+    )
+
+
+def result_kept(key: str, result: Result, function: str, video_id: str, creator_id: str | None) -> ResultKept:
+    """A paid result by itself."""
+    return ResultKept(
+        video_id=video_id,
+        creator_id=creator_id,
+        function=function,
+        paid_key=key,
+        result=result.result,
+        quantity=result.quantity,
+        cost_micro_usd=result.cost_micro_usd,
     )
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from functools import cache
 from typing import Any
 
 from streams.postgres import Connection
-from streams.projection import Registers, Rows, Table
+from streams.projection import Rows, Table
 
 
 async def write(connection: Connection, tables: Iterable[Table], rows: dict[str, Rows]) -> None:
@@ -24,24 +25,27 @@ async def write(connection: Connection, tables: Iterable[Table], rows: dict[str,
 
 def columns(table: Table, rows: Rows) -> list[list[Any]]:
     """Values by column, rows in the order of their keys."""
-    lines = [_line(table, key, rows[key]) for key in sorted(rows, key=lambda key: tuple(map(str, key)))]
-    return [list(column) for column in zip(*lines, strict=True)]
+    keys = sorted(rows, key=lambda key: tuple(map(str, key)))
+    found = [_clean(kind, column) for kind, column in zip(table.key.values(), zip(*keys, strict=True), strict=True)]
+    for register, typed in table.registers.items():
+        unset = (b"", (None,) * len(typed))
+        standing = [rows[key].get(register, unset) for key in keys]
+        values = zip(*(values for _, values in standing), strict=True)
+        found += [_clean(kind, column) for kind, column in zip(typed.values(), values, strict=True)]
+        found.append([version or None for version, _ in standing])
+    return found
 
 
-def _line(table: Table, key: tuple[Any, ...], registers: Registers) -> list[Any]:
-    line = [clean(value) for value in key]
-    for register, names in table.registers.items():
-        if register in registers:
-            version, values = registers[register]
-            line += [*(clean(value) for value in values), version]
-        else:
-            line += [None] * (len(names) + 1)
-    return line
+_ESCAPED_NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
 
 
-def clean(value: Any) -> Any:
-    """Postgres's text cannot hold NUL; whoever wrote one did not mean it."""
-    return value.replace("\0", "") if isinstance(value, str) and "\0" in value else value
+def _clean(kind: str, column: Sequence[Any]) -> list[Any]:
+    """Postgres's text and jsonb cannot hold NUL; whoever wrote one did not mean it."""
+    if kind == "text":
+        return [value.replace("\0", "") if value else value for value in column]
+    if kind == "jsonb":
+        return [_ESCAPED_NUL.sub(r"\1", value) if value and "\\u0000" in value else value for value in column]
+    return list(column)
 
 
 _Shape = tuple[tuple[tuple[str, str], ...], tuple[tuple[str, tuple[tuple[str, str], ...]], ...]]

@@ -25,7 +25,7 @@ import socket
 import sys
 import threading
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from functools import lru_cache
 from typing import Any
@@ -39,7 +39,7 @@ from fastapi import FastAPI
 from chronos.devstack.local_ai.bill import Charge
 from chronos.devstack.local_ai.models import BadInput, Embedded, Heard, HeardSegment, HeardWord
 from chronos.devstack.local_ai.server import Service, create_app
-from tests.provider_gate import Call, Fault, Gate
+from tests.provider_gate import About, Call, Fault, Gate
 
 EMBEDDERS = {"text-embedding-3-small": 1536, "multilingual-e5-small": 384}
 SPEECH = ("whisper-1", "whisper-tiny.en")
@@ -66,13 +66,16 @@ WORDS = (
 class Provider:
     """The server, run by a thread of this process. Every method may be called while it answers."""
 
-    def __init__(self, port: int = 0) -> None:
+    def __init__(
+        self, port: int = 0, *, hearing: Callable[[str], Speech] | None = None, about: About | None = None
+    ) -> None:
+        """`hearing` makes another speech model of a name; `about` says of a call's kind and body what it is about."""
         self._bill = _MemoryBill()
-        self._speech = [_Speech(name) for name in SPEECH]
+        self._speech = [(hearing or Speech)(name) for name in SPEECH]
         service = Service(self._speech, [_Embedder(name, size) for name, size in EMBEDDERS.items()], self._bill)
         app = create_app(service)
         self._add_controls(app)
-        self._gate = Gate(app, self._bill.charges)
+        self._gate = Gate(app, self._bill.charges, *([about] if about else []))
         self._listening = socket.create_server(("127.0.0.1", port))
         self.port: int = self._listening.getsockname()[1]
         self.base_url = f"http://127.0.0.1:{self.port}/v1"
@@ -156,6 +159,10 @@ class Provider:
         for speech in self._speech:
             speech.text = text
 
+    def forgive(self) -> None:
+        """Forgets faults that were not used up, and lets hanging calls go."""
+        self._gate.forgive()
+
     def clear(self) -> None:
         """Forgets faults, calls, bill and sayings."""
         self._gate.clear()
@@ -163,7 +170,7 @@ class Provider:
         self.say(None)
 
     def _add_controls(self, app: FastAPI) -> None:
-        doings = {"fail", "hang", "cut", "nonsense", "slow", "say", "clear"}
+        doings = {"fail", "hang", "cut", "nonsense", "slow", "say", "forgive", "clear"}
 
         @app.post("/control")
         async def control(order: dict[str, Any]) -> dict[str, str]:
@@ -192,7 +199,7 @@ class _MemoryBill:
         self._charges = []
 
 
-class _Speech:
+class Speech:
     """Hears words that its audio's digest draws, as many as fit into it."""
 
     def __init__(self, name: str) -> None:
@@ -204,8 +211,8 @@ class _Speech:
 
     def hear(self, audio: bytes, *, language: str | None, prompt: str | None) -> Heard:
         duration = _duration(audio)
-        words = self.text.split() if self.text is not None else _draw(audio, max(1, int(duration / PACE)))
-        return Heard("english", duration, tuple(_spread(words, duration)))
+        words = self.text.split() if self.text is not None else draw(audio, max(1, int(duration / PACE)))
+        return Heard("english", duration, tuple(spread(words, duration)))
 
 
 class _Embedder:
@@ -240,13 +247,13 @@ def _duration(audio: bytes) -> float:
         raise BadInput(f"The audio could not be decoded: {error}", "file") from error
 
 
-def _draw(audio: bytes, count: int) -> list[str]:
+def draw(audio: bytes, count: int) -> list[str]:
     dice = random.Random(hashlib.sha256(audio).digest())
     words = [dice.choice(WORDS) for _ in range(count)]
     return [f"{word}." if (index + 1) % SENTENCE == 0 else word for index, word in enumerate(words)]
 
 
-def _spread(words: list[str], duration: float) -> list[HeardSegment]:
+def spread(words: list[str], duration: float) -> list[HeardSegment]:
     """Words in segments of a sentence, evenly over the audio."""
     each = duration / max(1, len(words))
     timed = [HeardWord(w, round(i * each, 3), round((i + 1) * each, 3)) for i, w in enumerate(words)]
@@ -260,10 +267,10 @@ def _places(word: str) -> tuple[np.ndarray[Any, np.dtype[np.int64]], np.ndarray[
     return drawn[:4].astype(np.int64), np.where(drawn[4:] % 2, 1, -1).astype(np.float32)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m tests.provider")
+def main(make: Callable[[int], Provider] = Provider) -> None:
+    parser = argparse.ArgumentParser()
     parser.add_argument("--port", type=int, default=0)
-    provider = Provider(parser.parse_args().port)
+    provider = make(parser.parse_args().port)
     sys.stdout.write(f"{provider.base_url}\n")
     sys.stdout.flush()
     provider.wait()

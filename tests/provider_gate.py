@@ -19,6 +19,8 @@ ROUTES = {"/v1/audio/transcriptions": "audio", "/v1/embeddings": "embeddings"}
 KEPT_HEADERS = ("authorization", "user-agent", "x-stainless-retry-count")
 POLL = 0.02  # seconds between two looks at whether a hanging call may go
 
+About = Callable[[str, bytes], tuple[str, ...]]  # what a call is about, from its kind and body
+
 How = Literal["status", "hang", "cut", "nonsense"]
 
 
@@ -46,14 +48,21 @@ class Call:
     ended: float | None = None
     status: int | None = None  # of what was sent; None: the connection was closed without an answer
     charge: Charge | None = field(default=None)
+    about: tuple[str, ...] = ()
+    gone: bool = False  # the caller had left before it was answered
+
+
+def _nothing(kind: str, body: bytes) -> tuple[str, ...]:
+    return ()
 
 
 class Gate:
     """An ASGI app around the provider's. Faults are used up in the order in which they were asked for."""
 
-    def __init__(self, app: ASGIApp, charges: Callable[[], list[Charge]]) -> None:
+    def __init__(self, app: ASGIApp, charges: Callable[[], list[Charge]], about: About = _nothing) -> None:
         self._app = app
         self._charges = charges
+        self._about = about
         self._lock = threading.Lock()  # tests ask from their own thread
         self._faults: list[Fault] = []
         self._calls: list[Call] = []
@@ -74,6 +83,12 @@ class Gate:
             self.seconds = 0.0
         self.release()
 
+    def forgive(self) -> None:
+        """Forgets faults that were not used up, and lets hanging calls go. What was called and paid stays."""
+        with self._lock:
+            self._faults = []
+        self.release()
+
     def release(self) -> None:
         """Lets all hanging calls go."""
         self._era += 1
@@ -84,10 +99,23 @@ class Gate:
             await self._app(scope, receive, send)
             return
         call, fault = self._arrived(kind, scope)
+        body = await _read(receive)
+        call.about = self._about(kind, body)
+        leaving = asyncio.ensure_future(receive())
+
+        async def tell(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                call.gone = leaving.done()
+            await send(message)
+
         try:
             await asyncio.sleep(self.seconds)
-            await self._answer(call, fault, scope, receive, send)
+            if fault and fault.how == "hang":
+                await self._hang(leaving)
+            else:
+                await self._answer(call, fault, scope, _again(body, receive), tell)
         finally:
+            leaving.cancel()
             call.ended = time.time()
 
     def _arrived(self, kind: str, scope: Scope) -> tuple[Call, Fault | None]:
@@ -110,12 +138,8 @@ class Gate:
         return None
 
     async def _answer(self, call: Call, fault: Fault | None, scope: Scope, receive: Receive, send: Send) -> None:
-        if fault and fault.how == "hang":
-            await self._hang(receive)
-            return
         if fault and fault.how == "status":
             call.status = fault.status
-            await _drain(receive)
             await _refusal(fault)(scope, receive, send)
             return
         start, body = await self._made_answer(scope, receive)
@@ -130,13 +154,11 @@ class Gate:
             return
         await send({"type": "http.response.body", "body": body})
 
-    async def _hang(self, receive: Receive) -> None:
+    async def _hang(self, leaving: asyncio.Future[Message]) -> None:
         """Until the caller leaves or is let go."""
-        await _drain(receive)
-        era, leaving = self._era, asyncio.ensure_future(receive())
+        era = self._era
         while self._era == era and not leaving.done():
             await asyncio.wait([leaving], timeout=POLL)
-        leaving.cancel()
 
     async def _made_answer(self, scope: Scope, receive: Receive) -> tuple[dict[str, Any], bytes]:
         """What the app answers, kept back until it is whole."""
@@ -157,10 +179,24 @@ class Gate:
         return next((charge for charge in reversed(self._charges()) if charge.call == name), None)
 
 
-async def _drain(receive: Receive) -> None:
-    """Reads the request to its end, so that the caller has nothing left to send."""
-    while (await receive()).get("more_body"):
-        pass
+async def _read(receive: Receive) -> bytes:
+    """The request to its end, so that the caller has nothing left to send."""
+    parts, more = [], True
+    while more:
+        message = await receive()
+        parts.append(message.get("body", b""))
+        more = message.get("more_body", False)
+    return b"".join(parts)
+
+
+def _again(body: bytes, receive: Receive) -> Receive:
+    """Gives a body that was read already, then what comes behind it."""
+    left: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def give() -> Message:
+        return left.pop() if left else await receive()
+
+    return give
 
 
 def _refusal(fault: Fault) -> JSONResponse:

@@ -89,6 +89,12 @@ class Stack:
         process.kill()
         process.wait()
 
+    def terminate(self, name: str) -> int:
+        """SIGTERM, as a deploy does; gives the exit code."""
+        process = self.processes.pop(name)
+        process.send_signal(signal.SIGTERM)
+        return process.wait(40)
+
     def stop(self) -> None:
         for process in self.processes.values():
             process.send_signal(signal.SIGTERM)

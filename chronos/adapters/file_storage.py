@@ -9,19 +9,18 @@ import os
 import re
 import secrets
 import stat
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 from urllib.parse import quote, unquote, urlsplit
 
 from agents.ports import Fetched, ObjectMissing, OutsideStore, StorageUnavailable
-
-BLOCK = 1 << 20
-"""Bytes a read: smaller blocks hop to the thread pool too often, larger ones delay a cancellation."""
+from chronos.adapters.parts import BLOCK, disk_trouble
 
 _SCHEME = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]*:/")
-_GONE = {errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.EISDIR, errno.ENXIO}
+_GONE = {errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.EISDIR, errno.ENXIO, errno.ELOOP}
+_FOLDER = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_CLOEXEC
 
 Progress = Callable[[int], None]
 """Told the bytes of each block that was written."""
@@ -57,12 +56,13 @@ class FileStorage:
             ObjectMissing: there is no such file. StorageUnavailable: the store cannot be written.
         """
         part = self.root / f".part-{secrets.token_hex(8)}"
-        source = await asyncio.to_thread(_open_regular, file, str(file))
+        with _opening(str(file)):
+            source = await asyncio.to_thread(_open_regular, str(file), str(file))
         with source:
             await asyncio.to_thread(_make, self.root)
             _, digest = await _copy(source, part, progress)
         key = f"{_safe(creator_id)}/{digest[:16]}-{_safe_name(file.name)}"
-        await asyncio.to_thread(_settle, part, self.root / key)
+        await asyncio.to_thread(_settle, part, self.root, key)
         return key
 
     def _open(self, path: str) -> BinaryIO:
@@ -70,13 +70,37 @@ class FileStorage:
         root = self.root.resolve()
         if not root.is_dir():
             raise StorageUnavailable(f"the store {self.root.name!r} is not there: is its disk mounted?")
-        try:
-            target = (root / key).resolve()
-        except (OSError, RuntimeError) as error:  # a loop of links
-            raise OutsideStore(f"{path!r} is outside the store: its links lead nowhere") from error
-        if not target.is_relative_to(root):
-            raise OutsideStore(f"{path!r} is outside the store: a link leads out. Upload the file itself")
-        return _open_regular(target, path)
+        return _open_within(root, _followed(root, key, path), path)
+
+
+def _followed(root: Path, key: PurePosixPath, named: str) -> PurePosixPath:
+    """The key that is left when links within the store have been followed.
+
+    Raises:
+        OutsideStore: they lead out.
+    """
+    try:
+        target = (root / key).resolve()
+    except (OSError, RuntimeError) as error:  # a loop of links
+        raise OutsideStore(f"{named!r} is outside the store: its links lead nowhere") from error
+    if not target.is_relative_to(root):
+        raise OutsideStore(f"{named!r} is outside the store: a link leads out. Upload the file itself")
+    return PurePosixPath(target.relative_to(root))
+
+
+def _open_within(root: Path, key: PurePosixPath, named: str) -> BinaryIO:
+    """Opens a file step by step and follows no link: one that was put there since the key was looked at leads nowhere.
+
+    Raises:
+        ObjectMissing, StorageUnavailable.
+    """
+    with ExitStack() as folders, _opening(named):
+        folder = os.open(root, _FOLDER)
+        folders.callback(os.close, folder)
+        for part in key.parts[:-1]:
+            folder = os.open(part, _FOLDER | os.O_NOFOLLOW, dir_fd=folder)
+            folders.callback(os.close, folder)
+        return _open_regular(key.name or ".", named, folder)
 
 
 def _key(path: str) -> PurePosixPath:
@@ -96,22 +120,35 @@ def _key(path: str) -> PurePosixPath:
     return key
 
 
-def _open_regular(target: Path, named: str) -> BinaryIO:
-    """Opens a regular file; a pipe or a device would hang the worker.
+def _open_regular(name: str, named: str, folder: int | None = None) -> BinaryIO:
+    """Opens a regular file. A pipe or a device is not even opened: it would hang the worker, or do something.
+
+    Args:
+        folder: the directory that has the name; then the name may be no link.
+    """
+    follow = folder is None
+    if stat.S_ISREG(os.stat(name, dir_fd=folder, follow_symlinks=follow).st_mode):
+        flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | (0 if follow else os.O_NOFOLLOW)
+        file = os.fdopen(os.open(name, flags, dir_fd=folder), "rb", buffering=0)
+        if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            return file
+        file.close()  # something else has taken its place
+    raise ObjectMissing(f"{named!r} is not a file: give the key of a video")
+
+
+@contextmanager
+def _opening(named: str) -> Iterator[None]:
+    """What the block's OSError means for the object.
 
     Raises:
         ObjectMissing, StorageUnavailable.
     """
     try:
-        file = os.fdopen(os.open(target, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb", buffering=0)
+        yield
     except OSError as error:
         if error.errno in _GONE:
             raise ObjectMissing(f"there is no object {named!r} in the store: upload it first") from error
         raise StorageUnavailable(f"{named!r} cannot be read ({error.strerror}): check its permissions") from error
-    if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-        return file
-    file.close()
-    raise ObjectMissing(f"{named!r} is not a file: give the key of a video")
 
 
 async def _copy(source: BinaryIO, target: Path, progress: Progress = lambda _: None) -> tuple[int, str]:
@@ -128,8 +165,7 @@ async def _copy(source: BinaryIO, target: Path, progress: Progress = lambda _: N
                 progress(size)
         whole = True
     except OSError as error:
-        remedy = "free some space" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "check the disk"
-        raise StorageUnavailable(f"copying stopped after {copied} bytes ({error.strerror}): {remedy}") from error
+        raise disk_trouble(error, copied) from error
     finally:
         if not whole:
             _remove(target)
@@ -157,15 +193,21 @@ def _make(folder: Path) -> None:
         ) from error
 
 
-def _settle(part: Path, target: Path) -> None:
-    """Gives an uploaded part its name. What is there already has the same content and stays."""
+def _settle(part: Path, root: Path, key: str) -> None:
+    """Gives an uploaded part its name. What is there already has the same content and stays.
+
+    Raises:
+        OutsideStore: the creator's folder is a link that leads out.
+    """
+    target = root / key
     try:
+        _make(target.parent)
+        _followed(root.resolve(), PurePosixPath(key).parent, key)
         if target.is_file() and target.stat().st_size == part.stat().st_size:
             part.unlink()
             return
-        _make(target.parent)
         part.replace(target)
-    except (OSError, StorageUnavailable):
+    except (OSError, OutsideStore, StorageUnavailable):
         part.unlink(missing_ok=True)
         raise
 

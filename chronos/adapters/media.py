@@ -12,13 +12,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import chronos
 from agents.cutter import Cutting, silences, spans
 from agents.ports import Audio, Fetched, MediaLimit, StorageUnavailable, UnreadableMedia
-from chronos.adapters import media_child
 from chronos.adapters.sound import RATE, WIDTH, levels
 from streams.retry import Fault, Unavailable
 
 _ANSWER_LIMIT = 1 << 16
+
+_ROOT = str(Path(chronos.__file__).resolve().parents[1])
+_PROGRAM = "import sys; sys.path.insert(0, sys.argv[1]); from chronos.adapters.media_child import main; main()"
 
 
 @dataclass(frozen=True)
@@ -56,12 +59,12 @@ class PyAvMedia:
 
     async def _decode(self, file: Path, sound: Path, room: Path) -> dict[str, Any]:
         said, status = await self._run(self._job(file, sound), room)
-        if said and status == 0:
-            answer: dict[str, Any] = json.loads(said)
-            if "error" not in answer:
-                return answer
-            raise _fault(answer["error"], answer["message"])
-        raise self._death(status, room)
+        answer = _answer(said) if status == 0 else None
+        if answer is None:
+            raise self._death(status, room)
+        if "error" in answer:
+            raise _fault(answer["error"], str(answer.get("message")))
+        return answer
 
     def _job(self, file: Path, sound: Path) -> bytes:
         job = {
@@ -81,7 +84,9 @@ class PyAvMedia:
             child = await asyncio.create_subprocess_exec(
                 sys.executable,
                 "-I",  # no environment, no user packages, no current directory
-                media_child.__file__,
+                "-c",
+                _PROGRAM,
+                _ROOT,
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=log,
@@ -109,8 +114,7 @@ class PyAvMedia:
             )
         if status == -signal.SIGKILL:
             return Unavailable("the media process was killed from outside; the system may be out of memory")
-        last = (room / "media.log").read_text(errors="replace").strip().splitlines()[-1:]
-        reason = last[0][:300] if last else f"status {status}"
+        reason = _last_words(room / "media.log") or f"status {status}"
         return UnreadableMedia(f"the media file makes the decoder crash ({reason}): convert it to a common format")
 
 
@@ -121,8 +125,31 @@ async def _converse(child: asyncio.subprocess.Process, job: bytes) -> tuple[byte
         child.stdin.write(job)
         await child.stdin.drain()
         child.stdin.close()
-    said = await child.stdout.readline()
+    try:
+        said = await child.stdout.readline()
+    except ValueError:  # longer than the limit: it is no longer ours
+        return b"", -signal.SIGABRT
     return said, await child.wait()
+
+
+def _answer(said: bytes) -> dict[str, Any] | None:
+    """What the child says of its job. None where it makes no sense: a hostile file may have taken the child over."""
+    try:
+        found = dict(json.loads(said))
+        if "error" in found:
+            return found
+        codec, duration = str(found["codec"])[:100], float(found["duration"])
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None
+    return {"codec": codec, "duration": duration} if 0 <= duration < float("inf") else None
+
+
+def _last_words(log: Path) -> str:
+    """The end of what FFmpeg said. A file can make it say gigabytes."""
+    with log.open("rb") as file:
+        file.seek(max(0, file.seek(0, os.SEEK_END) - 2000))
+        lines = file.read().decode(errors="replace").strip().splitlines()
+    return lines[-1][-300:] if lines else ""
 
 
 async def _end(child: asyncio.subprocess.Process) -> None:

@@ -1,27 +1,28 @@
 """Takes the sound out of one media file, in a process of its own that can do nothing else. Run by media.py.
 
 One JSON line comes in on stdin (the job), one goes out on stdout (`codec` and `duration`, or `error` and `message`).
-It imports nothing of Chronos, so that it starts in a tenth of a second and runs isolated from the environment.
+It imports next to nothing, so that it starts in a tenth of a second.
 """
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import json
 import os
-import resource
-import signal
 import sys
 from collections.abc import Iterator
 from typing import Any, BinaryIO
 
 import av
 import av.logging
+import av.subtitles.codeccontext
+import av.subtitles.stream  # PyAV would import these two later, when the process is sealed
 from av.audio.frame import AudioFrame
 from av.audio.resampler import AudioResampler
 from av.audio.stream import AudioStream
 from av.container import InputContainer
+
+from chronos.adapters.confinement import confine, seal
 
 FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,mp3,wav,w64,flac,ogg,aac,mpegts,mpeg,avi,asf,flv,aiff,caf,amr"
 """FFmpeg's demuxers that read one file and nothing else: no playlists, lists, scripts, images or devices."""
@@ -104,6 +105,7 @@ def extract(source: str, sound: str, rate: int, longest: float) -> dict[str, Any
     """Decodes the first audio track of `source` to raw samples in `sound`."""
     # The file is opened here and FFmpeg may open nothing: no list or playlist inside can make it read another.
     with open(source, "rb", buffering=0) as file, open(sound, "wb") as out:
+        seal()
         size = os.fstat(file.fileno()).st_size
         if not size:
             raise Unreadable("the file is empty")
@@ -163,28 +165,11 @@ def _cut_off(container: InputContainer, stream: AudioStream, size: int, end: flo
     return False
 
 
-def _said(error: OSError | ValueError) -> str:
+def _said(error: Exception) -> str:
     """FFmpeg's own words, without the addresses and numbers that PyAV puts around them."""
     log = getattr(error, "log", None)
     words = log[2].strip() if log else getattr(error, "strerror", None) or str(error)
     return str(words)[:300]
-
-
-def confine(memory: int, cpu: int, size: int) -> None:
-    """No more than this, no core dumps, no network, and no life after the parent's."""
-    for kind, soft, hard in (
-        (resource.RLIMIT_AS, memory, memory),
-        (resource.RLIMIT_CPU, cpu, cpu + 5),  # SIGXCPU first, which says why; then SIGKILL
-        (resource.RLIMIT_FSIZE, size, size),
-        (resource.RLIMIT_CORE, 0, 0),
-    ):
-        allowed = resource.getrlimit(kind)[1]
-        allowed = sys.maxsize if allowed == resource.RLIM_INFINITY else allowed
-        resource.setrlimit(kind, (min(soft, allowed), min(hard, allowed)))
-    if sys.platform == "linux":
-        libc = ctypes.CDLL(None)
-        libc.prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
-        libc.unshare(0x10000000 | 0x40000000)  # CLONE_NEWUSER | CLONE_NEWNET, where the kernel lets us
 
 
 def answer(job: dict[str, Any]) -> dict[str, Any]:
@@ -195,11 +180,11 @@ def answer(job: dict[str, Any]) -> dict[str, Any]:
         return {"error": "unreadable", "message": str(error)}
     except (Limit, MemoryError, av.error.MemoryError) as error:
         return {"error": "limit", "message": str(error) or "it needs more memory than it may have"}
-    except (OSError, ValueError) as error:  # av.error.FFmpegError is a ValueError or an OSError, or both
+    except (av.error.FFmpegError, OSError, ValueError) as error:
         return {"error": _kind(error), "message": _said(error)}
 
 
-def _kind(error: OSError | ValueError) -> str:
+def _kind(error: Exception) -> str:
     number = getattr(error, "errno", None)
     return {errno.ENOSPC: "disk", errno.EDQUOT: "disk", errno.EFBIG: "limit"}.get(number or 0, "unreadable")
 
@@ -209,7 +194,3 @@ def main() -> None:
     confine(job["memory"], job["cpu"], job["size"])
     av.logging.set_level(av.logging.ERROR)  # so that errors carry what FFmpeg said
     print(json.dumps(answer(job)))  # noqa: T201  # stdout is how it answers
-
-
-if __name__ == "__main__":
-    main()

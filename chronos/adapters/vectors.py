@@ -1,17 +1,17 @@
-"""Vectors in Postgres: their codec, and for each embedding space a partition with an index of its own."""
+"""Vectors in Postgres: for each embedding space a partition with an index of its own."""
 
 from __future__ import annotations
 
 import hashlib
+from typing import TYPE_CHECKING
 
-import asyncpg
-import numpy as np
 import structlog
-from pgvector import Vector
 
 from projections.embeddings import EMBEDDINGS
 from streams.postgres import Connection, Pool, load_queries
-from streams.projector import Batch
+
+if TYPE_CHECKING:
+    from streams.projector import Batch
 
 log = structlog.get_logger()
 
@@ -23,19 +23,6 @@ in an HNSW graph costs 5 ms of database time for a vector of 1,536 dimensions (m
 
 WIDEST_VECTOR = 2_000
 """Dimensions. Above it pgvector has no index on `vector`; halfvec takes up to 4,000 (measured)."""
-
-
-async def register(connection: asyncpg.Connection) -> None:
-    """Lets a connection read and write vectors as bytes: float32, little-endian, as they are on the log."""
-    await connection.set_type_codec("vector", schema="public", encoder=_encode, decoder=_decode, format="binary")
-
-
-def _encode(values: bytes) -> bytes:
-    return Vector(np.frombuffer(values, "<f4")).to_binary()
-
-
-def _decode(binary: bytes) -> bytes:
-    return Vector.from_binary(binary).to_numpy().astype("<f4").tobytes()
 
 
 def partition(space: str) -> str:

@@ -32,7 +32,7 @@ def bar() -> Iterator[Callable[[str, float], None]]:
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
     columns = (TextColumn("{task.description:>8}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=err(), transient=True) as progress:
+    with Progress(*columns, console=err(), transient=True, disable=not err().is_terminal) as progress:
         task = progress.add_task("", total=1.0)
         yield lambda what, share: progress.update(task, description=what, completed=share)
 
@@ -104,23 +104,26 @@ def _show(check: Any) -> None:
     from rich.text import Text
 
     mark = ("✓", "green") if check.ok else ("✗", "red")
-    out().print(Text.assemble(mark, f" {check.name:<12} {check.found}"))
+    out().print(Text.assemble(mark, f" {check.name:<12} {check.found}"), soft_wrap=True)
     if check.remedy:
-        out().print(Text.assemble("  → ", (check.remedy, "bold")))
+        out().print(Text.assemble("  → ", (check.remedy, "bold")), soft_wrap=True)
 
 
-def version() -> None:
+def version(as_json: Json = False) -> None:
     """Print the version."""
-    from importlib.metadata import version as installed
+    import platform
 
-    out().print(installed("chronos") if _is_installed() else "development tree")
+    number = _installed()
+    if as_json:
+        print_json({"version": number, "python": platform.python_version()})
+    else:
+        out().print(number or "a tree that is not installed")
 
 
-def _is_installed() -> bool:
+def _installed() -> str | None:
     from importlib.metadata import PackageNotFoundError, version
 
     try:
-        version("chronos")
+        return version("chronos")
     except PackageNotFoundError:
-        return False
-    return True
+        return None

@@ -10,8 +10,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from chronos import logs
-from chronos.cli import events, operating, stack, videos
+from chronos.cli import events, operating, repairing, stack, videos, working
 from chronos.cli.errors import OneLine
 from chronos.cli.state import State
 
@@ -72,9 +71,14 @@ def common(
     ] = Path(".chronos"),
     debug: Annotated[bool, typer.Option("--debug", help="Show the stack trace of an error.")] = False,
 ) -> None:
+    from chronos import house
+
+    house.check()
+    from chronos import logs  # it imports `streams`, which is ours by now
+
     logs.set_up(level=logging.WARNING)
     ctx.obj = State(home, debug)
 
 
-for part in (stack, videos, events, operating):
+for part in (stack, working, videos, events, repairing, operating):
     part.register(app)

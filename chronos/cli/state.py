@@ -53,6 +53,12 @@ def print_json(said: Any) -> None:
     sys.stdout.write(json.dumps(said, ensure_ascii=False, indent=2) + "\n")
 
 
+def print_line(said: Any) -> None:
+    """One JSON value in one line, for a program that reads along: it is there at once."""
+    sys.stdout.write(json.dumps(said, ensure_ascii=False) + "\n")
+    sys.stdout.flush()
+
+
 def clock(seconds: float | None) -> str:
     """Seconds as people read them on a player: 83.4 becomes 1:23."""
     if seconds is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,9 +35,9 @@ class Wish:
 
 async def request(settings: Settings, wish: Wish, *, wait: bool) -> dict[str, Any]:
     """Uploads, sends, and waits if asked to. Gives what `chronos status` gives."""
+    event = event_of(wish, wish.file.name)  # what is wrong with it is said before anything is uploaded
     ids = await topic_ids(settings)
-    key = await upload(settings, wish)
-    event = event_of(wish, key)
+    event = event.model_copy(update={"storage_path": await upload(settings, wish)})
     async with sender(cluster(settings), ids, "cli") as sending:
         sent = await sending.send(event)
     if not wait:
@@ -49,7 +50,7 @@ async def upload(settings: Settings, wish: Wish) -> str:
     """Puts the file into the store, with a bar, and gives its key."""
     storage = store(settings)
     columns = (TextColumn("uploading {task.description}"), BarColumn(), DownloadColumn())
-    with Progress(*columns, console=err(), transient=True) as bar:
+    with Progress(*columns, console=err(), transient=True, disable=not err().is_terminal) as bar:
         task = bar.add_task(wish.file.name, total=wish.file.stat().st_size)
         return await storage.put(wish.file, wish.creator_id, lambda size: bar.advance(task, size))
 
@@ -76,26 +77,41 @@ def derived_id(creator_id: str, file: Path) -> str:
 async def follow(pool: Pool, creator_id: str, video_id: str, run_id: str) -> dict[str, Any]:
     """Waits for a run's ending, showing how far it is. Gives what `chronos status` gives, of this run."""
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
-    with Progress(*columns, console=err(), transient=True) as line:
+    found: dict[str, Any] = {}
+    with Progress(*columns, console=err(), transient=True, disable=not err().is_terminal) as line:
         task = line.add_task(f"{video_id}: pending", total=None)
-        while True:
-            status, error = await queries.run_status(pool, creator_id, video_id, run_id)
-            line.update(task, description=f"{video_id}: {status}")
-            if status in queries.ENDINGS:
-                break
+        async for found in changes(pool, creator_id, video_id, run_id):
+            line.update(task, description=f"{video_id}: {found['status']}")
+    return found
+
+
+async def changes(pool: Pool, creator_id: str, video_id: str, run_id: str) -> AsyncIterator[dict[str, Any]]:
+    """What `chronos status` gives, of this run: now, and whenever its status is another, until it has ended."""
+    before = ""
+    while before not in queries.ENDINGS:
+        status, error = await queries.run_status(pool, creator_id, video_id, run_id)
+        if status == before:
             await asyncio.sleep(LOOK_SECONDS)
-    found = await queries.status(pool, video_id, creator_id)
-    return {**found, "runId": run_id, "status": status, "error": error}
+            continue
+        before = status
+        known = await queries.videos(pool, video_id=video_id, creator_id=creator_id)
+        video = known[0] if known else _unknown(creator_id, video_id)
+        yield {**video, "runId": run_id, "status": status, "error": error}
 
 
 def _asked(event: TranscribeRequested, sent: Sent) -> dict[str, Any]:
     """What is known before anybody has worked on it."""
+    return {**_unknown(event.creator_id, event.video_id), "runId": sent.run_id, "title": event.title}
+
+
+def _unknown(creator_id: str, video_id: str) -> dict[str, Any]:
+    """A video whose request the tables do not know yet."""
     return {
-        "videoId": event.video_id,
-        "creatorId": event.creator_id,
-        "runId": sent.run_id,
+        "videoId": video_id,
+        "creatorId": creator_id,
+        "runId": None,
         "status": "pending",
-        "title": event.title,
+        "title": None,
         "durationSeconds": None,
         "costMicroUsd": 0,
         "error": None,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from chronos.cli.state import Json, State, clock, dollars, err, out, print_json
+from chronos.cli.state import Json, State, clock, dollars, err, out, print_json, print_line
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -114,20 +114,27 @@ def transcript(ctx: typer.Context, video: VideoArgument, creator: Creator = None
         out().print(f"[cyan]{clock(one['start']):>7}[/]  {_plain(one['text'])}")
 
 
-def watch(ctx: typer.Context, video: VideoArgument, creator: Creator = None) -> None:
-    """Follow a video until it is over: 0 completed, 1 failed."""
+def watch(ctx: typer.Context, video: VideoArgument, creator: Creator = None, as_json: Json = False) -> None:
+    """Follow a video until it is over: 0 completed, 1 failed. As JSON, one line for each change of its status."""
     from chronos import queries
-    from chronos.cli.uploading import follow
+    from chronos.cli.uploading import changes, follow
 
     state: State = ctx.obj
 
     async def ask() -> dict[str, Any]:
+        found: dict[str, Any] = {}
         async with _tables(state) as pool:
             known = await queries.status(pool, video, creator)
-            return await follow(pool, known["creatorId"], video, known["runId"])
+            run = (pool, known["creatorId"], video, known["runId"])
+            if not as_json:
+                return await follow(*run)
+            async for found in changes(*run):
+                print_line(found)
+            return found
 
     found = asyncio.run(ask())
-    out().print(videos_table([found]))
+    if not as_json:
+        out().print(videos_table([found]))
     if found["status"] == "failed":
         raise typer.Exit(1)
 
@@ -145,7 +152,7 @@ def search(
     state: State = ctx.obj
     hits = asyncio.run(find(state.settings(), " ".join(words), creator, limit))
     if as_json:
-        print_json({"hits": [_hit(hit) for hit in hits]})
+        print_json({"hits": [hit_to_json(hit) for hit in hits]})
     elif hits:
         show_hits(hits)
     else:
@@ -174,7 +181,7 @@ def marked(text: str) -> Any:
     return found
 
 
-def _hit(hit: Any) -> dict[str, Any]:
+def hit_to_json(hit: Any) -> dict[str, Any]:
     return {
         "videoId": hit.video_id,
         "creatorId": hit.creator_id,
@@ -187,7 +194,7 @@ def _hit(hit: Any) -> dict[str, Any]:
 
 
 def _tables(state: State) -> Any:
-    from chronos.app import projection_pool
+    from chronos.tables import projection_pool
 
     return projection_pool(state.settings(), most=2)
 

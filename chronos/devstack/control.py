@@ -7,7 +7,8 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from chronos.devstack.errors import StartFailed
@@ -16,7 +17,8 @@ from chronos.devstack.process import alive, describe_exit, kill_tree, started_at
 from chronos.devstack.steps import result, until
 
 _STOP_SECONDS = 45.0  # what a supervisor may take when each of its parts has to be killed
-_DATA = ("kafka", "postgres", "logs")
+_DATA = ("kafka", "postgres", "store", "scratch", "ai-bill.jsonl", "logs")
+_STORE = "store"
 
 
 def detach(argv: Sequence[str], home: Path, log: Path, *, seconds: float = 300.0) -> Info:
@@ -56,21 +58,55 @@ def stop(home: Path) -> bool:
     return True
 
 
-def reset(home: Path, *also: str) -> None:
-    """Removes the data of Kafka and Postgres and the logs, and other folders of this home by name.
+@dataclass(frozen=True)
+class Doomed:
+    """What a reset removes: names in the home, how many of its files are uploaded videos, and the bytes of all."""
+
+    names: tuple[str, ...]
+    videos: int
+    bytes: int
+
+    def __str__(self) -> str:
+        videos = f"{self.videos} uploaded video{'' if self.videos == 1 else 's'}"
+        named = ", ".join(f"{name} ({videos})" if name == _STORE else name for name in self.names)
+        return f"{named}: {self.bytes / 1e6:,.1f} MB in all" if named else "nothing"
+
+
+def reset(home: Path, *also: str, agreed: Callable[[Doomed], bool] = lambda doomed: True) -> Doomed | None:
+    """Removes all that a stack keeps here: log, tables, journal, uploaded videos, bill and logs, and others by name.
+
+    The lectures of the demo stay. `agreed` is asked first, while nobody can start a stack here. Gives what was removed;
+    None where it was not agreed.
 
     Raises:
         AlreadyRunning: a stack runs there.
     """
     if not home.exists():
-        return
+        return Doomed((), 0, 0)
     claim = Claim(home)
     try:
-        for name in (*_DATA, *also):
-            if (home / name).exists():
-                shutil.rmtree(home / name)
+        doomed = _doomed(home, (*_DATA, *also))
+        if doomed.names and not agreed(doomed):
+            return None
+        for name in doomed.names:
+            _remove(home / name)
+        return doomed
     finally:
         claim.release()
+
+
+def _doomed(home: Path, names: Sequence[str]) -> Doomed:
+    there = tuple(name for name in names if (home / name).exists())
+    files = [file for name in there for file in (home / name, *(home / name).rglob("*")) if file.is_file()]
+    videos = sum(1 for file in files if file.is_relative_to(home / _STORE))
+    return Doomed(there, videos, sum(file.lstat().st_size for file in files))
+
+
+def _remove(place: Path) -> None:
+    if place.is_dir() and not place.is_symlink():
+        shutil.rmtree(place)
+    else:
+        place.unlink()
 
 
 def _await_stack(supervisor: subprocess.Popen[bytes], home: Path, log: Path, seconds: float) -> Info:

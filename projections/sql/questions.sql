@@ -49,3 +49,43 @@ WHERE (creator_id, video_id, run_id) = ($1, $2, $3::uuid) AND status IS NOT NULL
 -- How many paid calls some runs made, and how much of what they used was remembered.
 SELECT count(*) FILTER (WHERE NOT memoized) AS paid, count(*) FILTER (WHERE memoized) AS remembered
 FROM usage WHERE run_id = ANY($1::uuid[])
+
+-- name: failures
+-- Failures with what their video has come to, and what a retry could cost: how long it is, and how much of it any of its
+-- runs has used of these models' results, which the journal keeps. $1: also those that no longer stand.
+SELECT
+    f.event_id, f.creator_id, f.video_id, f.run_id, f.function, f.attempts, f.error_type, f.error_message, f.retryable,
+    f.topic, f."partition", f."offset", f.failed_at,
+    coalesce(v.status = 'failed' AND v.run_id = f.run_id, f.video_id IS NULL) AS standing,
+    v.duration_seconds, t.bytes AS transcript_bytes,
+    coalesce(heard.most, 0) AS heard_seconds, coalesce(embedded.most, 0) AS embedded_tokens
+FROM failures AS f
+LEFT JOIN videos AS v USING (creator_id, video_id)
+LEFT JOIN LATERAL (
+    SELECT octet_length(body) AS bytes
+    FROM transcripts
+    WHERE (transcripts.creator_id, transcripts.video_id) = (f.creator_id, f.video_id)
+    ORDER BY made_version DESC
+    LIMIT 1
+) AS t ON true
+LEFT JOIN LATERAL (
+    SELECT max(used) AS most FROM (
+        SELECT sum(quantity) AS used FROM usage
+        WHERE (usage.creator_id, usage.video_id) = (f.creator_id, f.video_id) AND kind = 'audioSeconds' AND model = $4
+        GROUP BY run_id
+    ) AS by_run
+) AS heard ON true
+LEFT JOIN LATERAL (
+    SELECT max(used) AS most FROM (
+        SELECT sum(quantity) AS used FROM usage
+        WHERE (usage.creator_id, usage.video_id) = (f.creator_id, f.video_id) AND kind = 'inputTokens' AND model = $5
+        GROUP BY run_id
+    ) AS by_run
+) AS embedded ON true
+WHERE
+    ($1 OR f.video_id IS NULL OR (v.status = 'failed' AND v.run_id = f.run_id))
+    AND ($2::text IS NULL OR f.video_id = $2)
+    AND ($3::text IS NULL OR f.creator_id = $3)
+
+-- name: known_runs
+SELECT count(*) FROM runs WHERE run_id = ANY($1::uuid[])

@@ -1,6 +1,6 @@
 """A worker of one function that does nothing but wait, for the loss experiment: run it, kill it, run it again.
 
-Usage: python -m tests.faults.sleepy_worker BOOTSTRAP DATABASE_URL DONE_FILE
+Usage: python -m tests.faults.sleepy_worker BOOTSTRAP DATABASE_URL DONE_FILE [RUNS OF A CREATOR AT ONCE]
 Each video's id says how long it takes, in milliseconds, after its last dash; one whose id begins with `die` kills the
 process instead, and one whose id begins with `hang` holds up its event loop.
 """
@@ -11,6 +11,7 @@ import signal
 import sys
 import time
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 from schemas.transcription import TranscribeRequested, TranscriptionStarted
@@ -46,12 +47,12 @@ async def sleepy(
     await step("wait", notebook.wait, request.video_id)
 
 
-async def main(bootstrap: str, database: str, done: str) -> None:
+async def main(bootstrap: str, database: str, done: str, limit: str = "100") -> None:
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     pool = await connect(database)
     worker = Worker(
-        [Staff(sleepy, {"notebook": Notebook(Path(done))}, "")],
+        [Staff(replace(sleepy, limit=int(limit)), {"notebook": Notebook(Path(done))}, "")],
         cluster=Cluster(bootstrap),
         pool=pool,
         consumers=WorkerSettings(bootstrap=bootstrap, security={}, session_timeout=6.0, heartbeat=1.0, drain=10.0),

@@ -56,8 +56,8 @@ async def produce(bootstrap: str) -> None:
     await outbox.close()
 
 
-def start(bootstrap: str, database: str, done: Path) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "tests.faults.sleepy_worker", bootstrap, database, str(done)]
+def start(bootstrap: str, database: str, done: Path, limit: int = 100) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "tests.faults.sleepy_worker", bootstrap, database, str(done), str(limit)]
     return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 

@@ -21,6 +21,7 @@ from schemas.running import (
     FunctionFailed,
     FunctionRetried,
     NotificationSent,
+    ResultKept,
     RunCancelled,
     UsageRecorded,
 )
@@ -156,6 +157,14 @@ EXAMPLES: list[Event] = [
         memoized=False,
         keys=[DIGEST],
         token="call-7",
+    ),
+    ResultKept(
+        **WHO,
+        function="transcribe-video",
+        paid_key=DIGEST,
+        result='{"text": "Größe"}'.encode(),
+        quantity=2.75,
+        cost_micro_usd=275,
     ),
     RunCancelled(**WHO, run_id=INPUT, by="chronos cancel", reason="wrong file – «neu»"),
     NotificationSent(**WHO, channel="log", target="operators@søn", status="sent"),

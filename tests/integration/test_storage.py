@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
+import socket
+import stat
 import subprocess
 import sys
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import pytest
 
 from agents.ports import ObjectMissing, OutsideStore, StorageUnavailable
+from chronos.adapters import file_storage
 from chronos.adapters.file_storage import FileStorage
 from chronos.adapters.scratch import DirectoryScratch
 
@@ -50,6 +53,14 @@ async def test_a_video_is_copied_with_its_size_and_digest(store: FileStorage, ro
         "file:///etc/passwd",
         "https://example.org/a.mp4",
         "s3://bucket/a.mp4",
+        "FILE:/etc/passwd",
+        "anna/../../../../../../etc/passwd",
+        "//etc/passwd",
+        "a\u202eb",
+        "a\u200bb",
+        "a\u2028b",
+        "\ufeffa",
+        "a\x7fb",
         "",
         ".",
         "a\0b",
@@ -72,12 +83,61 @@ async def test_a_link_that_leads_out_is_refused(store: FileStorage, room: Path) 
             await store.fetch(path, room)
 
 
+@pytest.mark.parametrize("path", ["anna/lecture one.mp4", "later/lecture one.mp4", "later"])
+async def test_a_link_that_is_put_there_after_the_look_leads_nowhere(
+    store: FileStorage, tmp_path: Path, room: Path, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the look and the opening somebody swaps a folder or a file for a link to the outside."""
+    (tmp_path / "lecture one.mp4").write_text("secret")
+    followed = file_storage._followed
+
+    def swapped(root: Path, key: PurePosixPath, named: str) -> PurePosixPath:
+        seen = followed(root, key, named)
+        (store.root / "anna").rename(tmp_path / "away")
+        (store.root / "anna").symlink_to(tmp_path)
+        (store.root / "later").symlink_to(tmp_path / "secret.txt" if path == "later" else tmp_path)
+        return seen
+
+    monkeypatch.setattr(file_storage, "_followed", swapped)
+    with pytest.raises(ObjectMissing):
+        await store.fetch(path, room)
+    assert os.listdir(room) == []
+
+
+async def test_an_upload_does_not_follow_a_link_out(store: FileStorage, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (store.root / "eve").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(OutsideStore, match="link leads out"):
+        await store.put(tmp_path / "secret.txt", "eve")
+    assert os.listdir(tmp_path / "elsewhere") == []
+    assert not [name for name in os.listdir(store.root) if name.startswith(".part")]
+
+
 async def test_a_link_within_the_store_is_followed(store: FileStorage, room: Path) -> None:
     (store.root / "latest.mp4").symlink_to("anna/lecture one.mp4")
     assert (await store.fetch("latest.mp4", room)).bytes == len(VIDEO)
 
 
-@pytest.mark.parametrize("path", ["anna/other.mp4", "anna", "anna/lecture one.mp4/x", "x" * 4000])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "anna/other.mp4",
+        "anna",
+        "anna/lecture one.mp4/x",
+        "x" * 4000,
+        "x/" * 40_000,
+        "anna/" * 3 + "é" * 200,
+        "..\\..\\secret.txt",
+        "file:secret.txt",
+        "%2e%2e/secret.txt",
+        "\uff0e\uff0e/secret.txt",
+        "\u2025/secret.txt",
+        "~/secret.txt",
+        "~root",
+        "$HOME",
+        "C:\\secret.txt",
+    ],
+)
 async def test_what_is_not_there_is_missing(store: FileStorage, room: Path, path: str) -> None:
     with pytest.raises(ObjectMissing):
         await store.fetch(path, room)
@@ -88,6 +148,20 @@ async def test_a_pipe_does_not_hang_the_worker(store: FileStorage, room: Path) -
     async with asyncio.timeout(5):
         with pytest.raises(ObjectMissing, match="not a file"):
             await store.fetch("pipe", room)
+        with pytest.raises(ObjectMissing, match="not a file"):
+            await store.put(store.root / "pipe", "anna")
+
+
+async def test_a_socket_and_a_device_are_no_videos(store: FileStorage, room: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as door:
+        door.bind(str(store.root / "door"))
+    devices = ["door"]
+    if os.getuid() == 0:
+        os.mknod(store.root / "zero", stat.S_IFCHR | 0o666, os.makedev(1, 5))
+        devices.append("zero")
+    for name in devices:
+        with pytest.raises(ObjectMissing, match="not a file"):
+            await store.fetch(name, room)
 
 
 async def test_a_store_whose_disk_is_not_mounted_is_tried_again(tmp_path: Path, room: Path) -> None:

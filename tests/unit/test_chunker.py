@@ -141,6 +141,12 @@ def test_a_run_without_spaces_is_bounded() -> None:
     assert all(found.words <= 1000 and len(found.text) <= 24_000 for found in chunks)
 
 
+def test_a_run_of_marks_without_end_is_bounded() -> None:
+    chunks = chunk(transcript(spoken("日" + "。" * 30_000)))
+    assert sum(len(found.text) for found in chunks) >= 30_001
+    assert all(found.tokens <= 6001 for found in chunks)
+
+
 @pytest.mark.parametrize("word", ["மொழிபெயர்ப்பு", "ความรู้", "🎵🎵🎵🎵🎵🎵🎵🎵🎵🎵🎵🎵🎵🎵🎵🎵🎵🎵🎵🎵🎵🎵🎵🎵"])
 def test_scripts_that_cost_many_tokens_stay_under_the_providers_limit(word: str) -> None:
     chunks = chunk(transcript(spoken(" ".join([word] * 3000))))

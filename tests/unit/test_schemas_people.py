@@ -130,6 +130,25 @@ def test_ten_thousand_wrong_ids_make_a_short_message():
     assert len(refusal.value.reason) < 2_000
 
 
+@pytest.mark.parametrize("text", ["a\0b", "\n", "v\x7f", "\x85", "\u2028", "\x1b[31m"])
+@pytest.mark.parametrize("field", ["videoId", "creatorId"])
+def test_an_id_with_a_character_that_nobody_can_see_is_refused_by_its_fields_name(field, text):
+    with pytest.raises(Undecodable, match=rf"{field}: character \d is U\+00|{field}: character 1 is U\+2028"):
+        from_json("transcribe.requested", raw({**example("transcribe.requested"), field: text}))
+
+
+def test_a_title_may_have_two_lines_but_nothing_that_tables_cannot_keep():
+    assert from_json("transcribe.requested", raw({**example("transcribe.requested"), "title": "two\n\tlines"}))
+    with pytest.raises(Undecodable, match=r"title: character 4 is U\+0000, which no table can keep"):
+        from_json("transcribe.requested", raw({**example("transcribe.requested"), "title": "two\0lines"}))
+
+
+def test_ids_inside_lists_and_filters_are_looked_at_too():
+    asked = {"batchId": "b", "reason": "r", "videoIds": ["v", "w\0"], "filter": {"creatorId": "c\r"}}
+    with pytest.raises(Undecodable, match=r"videoIds: character 2 .*filter\.creatorId: character 2"):
+        from_json("embeddings.batch-reprocess", raw(asked))
+
+
 ANY_JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),

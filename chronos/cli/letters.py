@@ -1,0 +1,298 @@
+"""Commands about dead letters: `deadletters list`, `show`, `redrive` and `drop`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from chronos.cli.state import Failed, Json, State, WrongUse, err, out, print_json
+from chronos.cli.words import age, as_text, clean, hex_lines, instant, plain
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from chronos.deadletters import Outcome
+    from chronos.letters import Choice, Plan, Summary
+    from streams.deadletter import Letter
+
+ROWS = 50  # in a list for people
+SHOWN = 16 * 1024  # bytes of a letter
+
+Where = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--where",
+        "-w",
+        help="field=value, field!=value or field~=text (contains), of topic, group, type, reason, creator, video. "
+        "Several must all hold.",
+    ),
+]
+Since = Annotated[str | None, typer.Option(help="Only what was written since: 2h, 3d, or an ISO date or time.")]
+Before = Annotated[str | None, typer.Option(help="Only what was written before.")]
+Letters = Annotated[list[str] | None, typer.Argument(metavar="LETTER", help="Letters by their place, as 3@17.")]
+Execute = Annotated[bool, typer.Option("--execute", help="Do it. Without this it is only shown.")]
+
+HELP = """Dead letters: records that could not be read.
+
+What is done with is said by the consumer group [bold]chronos.deadletters[/], whose lag is the backlog: its offset
+moves when letters are redriven or dropped, and letters that stay in between are written again behind the others.
+Nothing is ever deleted from the log."""
+
+LIST = """Examples: chronos deadletters list · chronos deadletters list --where 'reason~=storagePath' --since 2d"""
+SHOW = """Examples: chronos deadletters show 1 · chronos deadletters show 3@17 --json"""
+REDRIVE = """Examples:
+
+chronos deadletters redrive                                          all of them: what would be done
+
+chronos deadletters redrive 3@17 --execute                           one of them
+
+chronos deadletters redrive -w topic=transcribe.requested -w creator=ada --execute"""
+DROP = """Example: chronos deadletters drop --where 'reason~=not JSON' --before 7d --execute"""
+
+
+def group() -> typer.Typer:
+    app = typer.Typer(help=HELP, no_args_is_help=True, rich_markup_mode="rich")
+    app.command("list", epilog=LIST)(list_)
+    app.command(epilog=SHOW)(show)
+    app.command(epilog=REDRIVE)(redrive)
+    app.command(epilog=DROP)(drop)
+    return app
+
+
+def list_(
+    ctx: typer.Context,
+    where: Where = None,
+    since: Since = None,
+    before: Before = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Letters at most; 50, and all with --json.")] = None,
+    as_json: Json = False,
+) -> None:
+    """The backlog, the oldest first."""
+    from chronos import deadletters
+    from chronos.cli.operating import bar
+
+    state: State = ctx.obj
+    choice = _choice(None, where, since, before)
+    with bar() as progress:
+        backlog = asyncio.run(deadletters.backlog(state.settings(), progress))
+    found = [(number, letter) for number, letter in enumerate(backlog, 1) if choice.takes(letter)]
+    if as_json:
+        print_json({"total": len(found), "letters": [{"number": n, **_json(one)} for n, one in found[:limit]]})
+    elif found:
+        out().print(_table(found[: limit or ROWS]))
+        _more(len(found) - (limit or ROWS))
+    else:
+        err().print("no dead letters")
+
+
+def show(
+    ctx: typer.Context,
+    letter: Annotated[str, typer.Argument(help="Its number in the list, or its place, as 3@17.")],
+    as_json: Json = False,
+) -> None:
+    """One letter: where it came from, why it is here, its headers and its bytes."""
+    from chronos import deadletters
+
+    state: State = ctx.obj
+    found = asyncio.run(deadletters.letter(state.settings(), letter))
+    if as_json:
+        print_json(_whole_json(found))
+    else:
+        _show(found)
+
+
+def redrive(
+    ctx: typer.Context,
+    letters: Letters = None,
+    where: Where = None,
+    since: Since = None,
+    before: Before = None,
+    force: Annotated[bool, typer.Option("--force", help="Also what has come back three times already.")] = False,
+    execute: Execute = False,
+    as_json: Json = False,
+) -> None:
+    """Send records back to the topics that they came from, with their own key, bytes and headers.
+
+    A header counts how often. Two letters of one record send it once. Without --execute nothing is sent.
+    """
+    _work(ctx, _choice(letters, where, since, before), force=force, drop=False, execute=execute, as_json=as_json)
+
+
+def drop(
+    ctx: typer.Context,
+    letters: Letters = None,
+    where: Where = None,
+    since: Since = None,
+    before: Before = None,
+    execute: Execute = False,
+    as_json: Json = False,
+) -> None:
+    """Take letters out of the backlog without sending them. They stay on the log. Without --execute nothing is done."""
+    _work(ctx, _choice(letters, where, since, before), force=False, drop=True, execute=execute, as_json=as_json)
+
+
+def _choice(letters: list[str] | None, where: list[str] | None, since: str | None, before: str | None) -> Choice:
+    from chronos.letters import BadCondition, Choice, condition
+
+    try:
+        conditions = [condition(text) for text in where or ()]
+    except BadCondition as error:
+        raise WrongUse(str(error)) from error
+    return Choice(frozenset(letters or ()), conditions, instant(since), instant(before))
+
+
+def _work(ctx: typer.Context, choice: Choice, *, force: bool, drop: bool, execute: bool, as_json: bool) -> None:
+    from chronos import deadletters
+    from chronos.cli.operating import bar
+
+    state: State = ctx.obj
+    settings = state.settings()
+    with bar() as progress:
+        plan = asyncio.run(deadletters.planned(settings, choice, force=force, drop=drop, progress=progress))
+        _refuse_unknown(choice, plan)
+        done = asyncio.run(deadletters.carry_out(settings, plan, drop=drop, progress=progress)) if execute else None
+    if as_json:
+        print_json(_work_json(plan, done))
+    else:
+        _show_work(plan, done, drop=drop)
+    if done and done.refused:
+        raise typer.Exit(1)
+
+
+def _refuse_unknown(choice: Choice, plan: Plan) -> None:
+    known = {one.id for one in (*plan.chosen, *plan.staying, *(one for one, _ in plan.refused))}
+    if unknown := sorted(choice.ids - known):
+        raise Failed(f"not in the backlog: {', '.join(unknown)}; `chronos deadletters list` has the places")
+
+
+def _show_work(plan: Plan, done: Outcome | None, *, drop: bool) -> None:
+    if plan.chosen:
+        out().print(_table([(None, one) for one in plan.chosen[:ROWS]]))
+        _more(len(plan.chosen) - ROWS)
+    for one, why in done.refused if done else plan.refused:
+        out().print(f"[red]✗[/] {one.id}: {plain(why)}", soft_wrap=True)
+    if done is None:
+        what = f"drop {len(plan.chosen)} letters" if drop else f"send {_topics(plan)}"
+        out().print(f"would {what}; {_rest(plan)}", soft_wrap=True)
+        err().print("nothing was done: add --execute to do it")
+    else:
+        out().print(f"[green]✓[/] {done.redriven} redriven, {done.dropped} dropped, {done.moved} written again")
+
+
+def _topics(plan: Plan) -> str:
+    return ", ".join(f"{count} to {topic}" for topic, count in plan.by_topic().items()) or "nothing"
+
+
+def _rest(plan: Plan) -> str:
+    staying = len(plan.staying) + len(plan.refused)
+    return f"{staying} letters stay, {plan.moving()} of them written again behind the others"
+
+
+def _work_json(plan: Plan, done: Outcome | None) -> dict[str, Any]:
+    refused = done.refused if done else plan.refused
+    return {
+        "executed": done is not None,
+        "letters": [_json(one) for one in plan.chosen],
+        "topics": plan.by_topic(),
+        "refused": [{**_json(one), "why": why} for one, why in refused],
+        "staying": len(plan.staying),
+        "redriven": done.redriven if done else 0,
+        "dropped": done.dropped if done else 0,
+        "writtenAgain": done.moved if done else plan.moving(),
+    }
+
+
+def _more(count: int) -> None:
+    if count > 0:
+        err().print(f"and {count} more")
+
+
+def _table(rows: Sequence[tuple[int | None, Summary]]) -> Table:
+    from rich.table import Table
+    from rich.text import Text
+
+    now = datetime.now(UTC)
+    table = Table("", "letter", "age", "from", "creator", "video", "redriven", "reason", box=None, header_style="bold")
+    for number, one in rows:
+        at = one.origin
+        place = f"{at.topic}/{at.partition}@{at.offset}" if at else "unknown"
+        whose = (one.creator or "", one.video or "", str(one.redrives or ""))
+        cells = (str(number or ""), one.id, age(one.at, now), place, *whose, one.reason.partition("\n")[0][:200])
+        table.add_row(*(Text(clean(cell)) for cell in cells))
+    return table
+
+
+def _json(one: Summary) -> dict[str, Any]:
+    return {
+        "letter": one.id,
+        "at": one.at.isoformat(),
+        "origin": one.origin.model_dump() if one.origin else None,
+        "group": one.group,
+        "type": one.type,
+        "reason": one.reason,
+        "redrives": one.redrives,
+        "bytes": one.bytes,
+        "whole": one.whole,
+        "creatorId": one.creator,
+        "videoId": one.video,
+    }
+
+
+def _whole_json(letter: Letter) -> dict[str, Any]:
+    return {
+        "letter": f"{letter.record.partition}@{letter.record.offset}",
+        "at": datetime.fromtimestamp(letter.written_ms / 1000, UTC).isoformat(),
+        "origin": letter.origin.model_dump() if letter.origin else None,
+        "group": letter.group,
+        "reason": letter.reason,
+        "redrives": letter.redrives,
+        "whole": letter.whole,
+        "bytes": letter.bytes,
+        "sha256": letter.sha256,
+        "headers": [{"name": name, **_value(value)} for name, value in letter.record.headers],
+        "key": _value(letter.record.key),
+        "value": _value(letter.record.value),
+    }
+
+
+def _value(value: bytes | None) -> dict[str, str | None]:
+    """Bytes as text where they are text, else as hex; both null where there are none."""
+    text = None if value is None else as_text(value)
+    return {"text": text, "hex": None if value is None or text is not None else value.hex()}
+
+
+def _show(letter: Letter) -> None:
+    from rich.text import Text
+
+    record, at = letter.record, letter.origin
+    lines = [
+        ("letter", f"{record.partition}@{record.offset}"),
+        ("from", f"{at.topic}/{at.partition}@{at.offset}" if at else "unknown"),
+        ("reason", letter.reason),
+        ("key", _inline(record.key)),
+        *((name, _inline(value)) for name, value in record.headers),
+    ]
+    for name, text in lines:
+        out().print(Text.assemble((clean(name), "cyan"), f"  {clean(text)}"), soft_wrap=True)
+    if not letter.whole:
+        out().print(Text(f"its {letter.bytes:,} bytes stayed where they are: sha256 {clean(letter.sha256)}"))
+    for line in _body(record.value or b""):
+        out().print(Text(line), soft_wrap=True)
+
+
+def _inline(value: bytes | None) -> str:
+    if value is None:
+        return "-"
+    text = as_text(value)
+    return value.hex(" ") if text is None else text
+
+
+def _body(value: bytes) -> list[str]:
+    """Text as it is, else hex; the beginning, where it is long."""
+    text = as_text(value[:SHOWN])
+    lines = hex_lines(value[:SHOWN]) if text is None else text.splitlines()
+    return [*lines, f"... and {len(value) - SHOWN:,} bytes more: --json has all"] if len(value) > SHOWN else lines

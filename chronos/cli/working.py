@@ -1,0 +1,96 @@
+"""Commands that do the work in this process: `worker`, and `demo`, which shows all of it."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from chronos.cli.state import Json, State, WrongUse, print_json, print_line
+
+if TYPE_CHECKING:
+    from chronos.config import Settings
+    from streams.stage import Function
+
+PANEL = "Running"
+
+
+def register(app: typer.Typer) -> None:
+    app.command(rich_help_panel=PANEL)(demo)
+    examples = (
+        "Examples: chronos worker --all · chronos worker --function transcribe-video · chronos worker --projection"
+    )
+    app.command(rich_help_panel=PANEL, epilog=examples)(worker)
+
+
+def demo(ctx: typer.Context, as_json: Json = False) -> None:
+    """Show the whole job: three lectures are made, transcribed, and searched to the second."""
+    from chronos.demo import run
+
+    state: State = ctx.obj
+    run(state.home, print_json if as_json else None)
+
+
+def worker(
+    ctx: typer.Context,
+    function: Annotated[list[str] | None, typer.Option(help="Only this function; may be given several times.")] = None,
+    projection: Annotated[bool, typer.Option("--projection", help="The projection.")] = False,
+    everything: Annotated[
+        bool, typer.Option("--all", help="All functions and the projection: so it is when none is named.")
+    ] = False,
+    ready_file: Annotated[Path | None, typer.Option(help="Is written when it works.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Run functions and the projection in this process: all of them, or those that are named.
+
+    As JSON, one line when it works and one when it has stopped; its log, on stderr, is JSON too.
+    """
+    from chronos import logs
+
+    if everything and (function or projection):
+        raise WrongUse("--all names everything already: leave it out, or --function and --projection")
+    state: State = ctx.obj
+    logs.set_up(as_json=as_json)
+    chosen, projecting = _chosen(function, projection), projection or not function
+    what = {"functions": [one.name for one in chosen], "projection": projecting}
+    say = print_line if as_json else lambda said: None
+    _run(state.settings(), chosen, projecting, lambda: _ready(ready_file, say, what))
+    say({"event": "stopped", **what})
+
+
+def _ready(file: Path | None, say: Callable[[Any], None], what: dict[str, Any]) -> None:
+    if file:
+        file.touch()
+    say({"event": "ready", **what})
+
+
+def _chosen(names: Sequence[str] | None, projection: bool) -> Sequence[Function]:
+    """Those that are named; all, unless the projection alone was asked for."""
+    from chronos.pipeline import FUNCTIONS
+    from chronos.running import functions_named
+
+    if not names:
+        return () if projection else FUNCTIONS
+    try:
+        return functions_named(names)
+    except KeyError as error:
+        raise WrongUse(error.args[0]) from error
+
+
+def _run(settings: Settings, functions: Sequence[Function], projection: bool, ready: Callable[[], None]) -> None:
+    import uvloop
+
+    from chronos import running
+
+    async def work() -> None:
+        stop = asyncio.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        await running.run(settings, functions, projection, stop, ready)
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(work())

@@ -1,0 +1,211 @@
+"""chronos retry: what failed is asked for again, by a new command made of the record inside its function.failed."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from chronos import app
+from chronos.config import MICRO_USD_PER_MILLION_TOKENS, MICRO_USD_PER_MINUTE, Settings
+from chronos.failures import Failure, Filter, Prices, choose
+from chronos.sending import Sender, Sent, sender
+from schemas.batch import EmbeddingsBatchReprocess
+from schemas.embedding import ChunkRequested
+from schemas.event import Coordinates, Event
+from schemas.running import FailedEvent, FunctionFailed
+from schemas.transcription import TranscriptionCompleted
+from streams.codec import Codec, Undecodable
+from streams.envelope import read_headers
+from streams.kafka import TooLarge, Topics
+from streams.postgres import Pool, Row, load_queries
+from streams.reading import LogReader, LogScan
+from streams.record import Record
+
+SQL = load_queries("projections.sql", "questions.sql")
+
+REASON = "retry"
+BATCH = 100  # commands in the air
+SEEN_WITHIN = 5.0  # seconds for the tables to hear of the new runs
+
+Progress = Callable[[str, float], None]  # what is done, and the share of it (0 to 1)
+
+
+class Gone(Exception):
+    """The record of a failure cannot be had any more, or is not what failed."""
+
+
+@dataclass
+class Outcome:
+    """What was sent, and what was not and why."""
+
+    sent: list[tuple[Failure, Sent]] = field(default_factory=list)
+    left: list[tuple[Failure, str]] = field(default_factory=list)
+    seen: bool = True  # the tables know of all new runs: who asks again at once sends nothing twice
+
+
+def prices(settings: Settings) -> Prices:
+    """A model without a price costs nothing: it runs at home."""
+    speech = {**MICRO_USD_PER_MINUTE, **settings.speech_prices}
+    embedding = {**MICRO_USD_PER_MILLION_TOKENS, **settings.embedding_prices}
+    return Prices(speech.get(settings.speech(), 0), embedding.get(settings.embedding(), 0))
+
+
+async def failures(
+    settings: Settings, pool: Pool, chosen: Filter, *, video: str | None = None, even_over: bool = False
+) -> list[Failure]:
+    """What is meant, the oldest failure first."""
+    models = (settings.speech(), settings.embedding())
+    rows = await pool.fetch(SQL["failures"], even_over, video, chosen.creator, *models)
+    found = [_failure(row) for row in rows]
+    if not even_over and any(failure.video is None for failure in found):
+        again = await asyncio.to_thread(_causes, settings, EmbeddingsBatchReprocess.name)
+        found = [failure for failure in found if failure.id not in again]
+    return choose(found, chosen, even_over=even_over)
+
+
+def _failure(row: Row) -> Failure:
+    return Failure(
+        id=str(row["event_id"]),
+        creator=row["creator_id"],
+        video=row["video_id"],
+        run=str(row["run_id"]),
+        function=row["function"],
+        attempts=row["attempts"],
+        type=row["error_type"],
+        message=row["error_message"],
+        retryable=row["retryable"],
+        origin=Coordinates(topic=row["topic"], partition=row["partition"], offset=row["offset"]),
+        failed_at=row["failed_at"],
+        standing=row["standing"],
+        duration=row["duration_seconds"],
+        transcript_bytes=row["transcript_bytes"],
+        heard=row["heard_seconds"],
+        embedded=row["embedded_tokens"],
+    )
+
+
+def _causes(settings: Settings, topic: str) -> set[str]:
+    """Ids of the failures that commands on a topic are the answer to. No table knows a batch's runs. Blocks."""
+    records = _scan(settings, topic)
+    return {read_headers(record.headers).get("causationid", "") for record in records}
+
+
+def _scan(settings: Settings, topic: str) -> Iterable[Record]:
+    """All records of a topic, once. Blocks."""
+    cluster = app.cluster(settings)
+    scan = LogScan(cluster)
+    count = Topics(cluster).ids([topic])[topic][1]
+    ends = scan.ends({topic: count})
+    until, begins = {p: high for p, (_, high) in ends.items()}, {p: low for p, (low, _) in ends.items()}
+    for batch in scan.read(until, begins):
+        yield from batch
+
+
+async def retry(
+    settings: Settings, pool: Pool, chosen: Sequence[Failure], progress: Progress = lambda what, share: None
+) -> Outcome:
+    """Sends a command for each failure, and waits until the tables know of the new runs."""
+    ids = await app.topic_ids(settings)
+    codec, outcome = app.codec(ids), Outcome()
+    wanted = {failure.id for failure in chosen if failure.origin.topic != TranscriptionCompleted.name}
+    progress("read", 0.0)
+    events = await asyncio.to_thread(_failed_events, settings, codec, wanted) if wanted else {}
+    async with sender(app.cluster(settings), ids, "retry") as sending:
+        work = _Work(sending, codec, LogReader(app.cluster(settings)), events, outcome)
+        for at in range(0, len(chosen), BATCH):
+            await asyncio.gather(*(work.one(failure) for failure in chosen[at : at + BATCH]))
+            progress("send", min(1.0, (at + BATCH) / len(chosen)))
+    outcome.seen = await _seen(pool, [sent.run_id for failure, sent in outcome.sent if failure.video is not None])
+    return outcome
+
+
+def _failed_events(settings: Settings, codec: Codec, wanted: set[str]) -> dict[str, FailedEvent]:
+    """What failed, by the id of its failure: read from the facts on the log. Blocks."""
+    found = {}
+    for record in _scan(settings, FunctionFailed.name):
+        if read_headers(record.headers).get("id") not in wanted:
+            continue
+        try:
+            received = codec.read(record)
+        except Undecodable:
+            continue
+        if isinstance(received.event, FunctionFailed):
+            found[received.id] = received.event.event
+    return found
+
+
+class _Work:
+    """A command for each failure."""
+
+    def __init__(
+        self, send: Sender, codec: Codec, reader: LogReader, events: Mapping[str, FailedEvent], outcome: Outcome
+    ) -> None:
+        self._send, self._codec, self._reader, self._events, self._outcome = send, codec, reader, events, outcome
+
+    async def one(self, failure: Failure) -> None:
+        try:
+            sent = await self._again(failure)
+        except (Gone, TooLarge) as error:
+            self._outcome.left.append((failure, str(error)))
+        else:
+            self._outcome.sent.append((failure, sent))
+
+    async def _again(self, failure: Failure) -> Sent:
+        if failure.origin.topic == TranscriptionCompleted.name:
+            return await self._send.send(embed_again(failure, failure.origin), cause=failure.id)
+        record, event = await self._original(failure)
+        if isinstance(event, ChunkRequested):
+            again = embed_again(failure, event.transcript, event.embedding_model)
+            return await self._send.send(again, cause=failure.id)
+        return await self._send.send_again(event, record, cause=failure.id)
+
+    async def _original(self, failure: Failure) -> tuple[Record, Event]:
+        """The record that failed: the copy in its failure, or, where that is not enough, what stands at its place.
+
+        The copy has no headers. A record over 1 MiB, and one that cannot be read without them, is read at its place.
+        """
+        copy = self._events.get(failure.id)
+        if copy is not None and copy.value is not None:
+            at = failure.origin
+            record = Record(at.topic, at.partition, at.offset, 0, copy.key, copy.value)
+            if (event := self._read(record, failure)) is not None:
+                return record, event
+        found = await asyncio.to_thread(self._reader.at, failure.origin)
+        if found is None or (event := self._read(found, failure)) is None:
+            raise Gone(
+                f"the record that failed is not at {failure.origin.topic}/{failure.origin.partition}"
+                f"@{failure.origin.offset} any more; send it anew: chronos send {failure.command}"
+            )
+        return found, event
+
+    def _read(self, record: Record, failure: Failure) -> Event | None:
+        """What a record says, if it says it of the video that failed."""
+        try:
+            event = self._codec.read(record).event
+        except Undecodable:
+            return None
+        same = (event.owner(), getattr(event, "video_id", None)) == (failure.creator, failure.video)
+        return event if same else None
+
+
+def embed_again(failure: Failure, transcript: Coordinates, model: str | None = None) -> ChunkRequested:
+    """A transcript is on the log already: only what is drawn from it is asked for."""
+    return ChunkRequested(
+        video_id=failure.video or "",
+        creator_id=failure.creator or "",
+        reason=REASON,
+        embedding_model=model,
+        transcript=transcript,
+    )
+
+
+async def _seen(pool: Pool, runs: list[str]) -> bool:
+    """Whether the tables hear of the new runs in time."""
+    deadline = time.monotonic() + SEEN_WITHIN
+    while await pool.fetchval(SQL["known_runs"], runs) < len(runs):
+        if time.monotonic() > deadline:
+            return False
+        await asyncio.sleep(0.05)
+    return True

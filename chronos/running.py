@@ -1,0 +1,47 @@
+"""One process at work: functions, the projection, or both, until it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+
+from chronos.config import Settings
+from chronos.folding import run_projection
+from chronos.pipeline import FUNCTIONS
+from streams.stage import Function
+
+
+async def run(
+    settings: Settings,
+    functions: Sequence[Function],
+    projection: bool,
+    stop: asyncio.Event,
+    ready: Callable[[], None] = lambda: None,
+) -> None:
+    """Runs functions, the projection, or both in this process. The first that fails stops the other."""
+    parts = []
+    if functions:
+        from chronos.working import (
+            run_worker,
+        )  # Faust, the media and the AI client: 2 s that a projection need not wait
+
+        parts.append(run_worker(settings, functions, stop, (lambda: None) if projection else ready))
+    if projection:
+        parts.append(run_projection(settings, stop, ready))
+    tasks = [asyncio.create_task(part) for part in parts]
+    await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    stop.set()
+    await asyncio.gather(*tasks)
+
+
+def functions_named(names: Iterable[str]) -> list[Function]:
+    """Functions by name.
+
+    Raises:
+        KeyError: names what there is.
+    """
+    known = {function.name: function for function in FUNCTIONS}
+    for name in names:
+        if name not in known:
+            raise KeyError(f"no function is named {name!r}; there are {', '.join(known)}")
+    return [known[name] for name in names]

@@ -1,0 +1,89 @@
+"""The composition root of what works: settings become adapters, and adapters a worker of functions."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+
+from agents.chunker import DEFAULT, chunker
+from agents.cutter import Cutting
+from chronos.adapters.catalogue import ProjectedCatalogue
+from chronos.adapters.log_notifier import LogNotifier
+from chronos.adapters.log_transcripts import LogTranscripts
+from chronos.adapters.media import Limits, PyAvMedia
+from chronos.adapters.openai_client import connect as connect_openai
+from chronos.adapters.openai_speech import OpenAiSpeech
+from chronos.adapters.scratch import DirectoryScratch
+from chronos.app import cluster, codec, embedder, projection_pool, store, topic_ids
+from chronos.config import MICRO_USD_PER_MINUTE, Settings
+from chronos.sending import sender
+from chronos.spaces import ensure_space
+from streams import postgres
+from streams.codec import Codec
+from streams.faust_worker import WorkerSettings
+from streams.postgres import Pool
+from streams.reading import LogReader
+from streams.stage import Function
+from streams.worker import Staff, Worker
+
+
+def speech(settings: Settings) -> OpenAiSpeech:
+    client = connect_openai(settings.openai_base_url, settings.api_key(), settings.ai_timeout)
+    prices = {**MICRO_USD_PER_MINUTE, **settings.speech_prices}
+    return OpenAiSpeech(client, settings.speech(), micro_usd_per_minute=prices)
+
+
+def staff(settings: Settings, functions: Iterable[Function], read_codec: Codec, projected: Pool) -> list[Staff]:
+    """Each function with the adapters that it asks for by name, and with what shapes its results."""
+    cutting = Cutting()
+    adapters: dict[str, object] = {
+        "scratch": DirectoryScratch(settings.home.resolve() / "scratch"),
+        "storage": store(settings),
+        "media": PyAvMedia(Limits(), cutting),
+        "speech": speech(settings),
+        "embedder": embedder(settings),
+        "chunking": DEFAULT,
+        "transcripts": LogTranscripts(LogReader(cluster(settings)), read_codec),
+        "catalogue": ProjectedCatalogue(projected),
+        "notifier": LogNotifier(),
+    }
+    shapes = {
+        "transcribe-video": f"{settings.speech()} {cutting!r}",
+        "generate-embeddings": f"{settings.embedding()}/{settings.dimensions()} {chunker(DEFAULT)}",
+    }
+    return [Staff(f, {port: adapters[port] for port in f.ports}, shapes.get(f.name, "")) for f in functions]
+
+
+async def run_worker(
+    settings: Settings, functions: Iterable[Function], stop: asyncio.Event, ready: Callable[[], None] = lambda: None
+) -> None:
+    """Runs functions until `stop` is set."""
+    ids = await topic_ids(settings)
+    pool = await postgres.connect(settings.database(), most=6)
+    try:
+        async with projection_pool(settings, most=2) as projected:
+            async with sender(cluster(settings), ids, "worker") as send:
+                await ensure_space(projected, send, settings.embedding(), settings.dimensions())
+            worker = Worker(
+                staff(settings, functions, codec(ids), projected),
+                cluster=cluster(settings),
+                pool=pool,
+                consumers=_consumers(settings),
+                lease=settings.lease,
+                parallel_calls=settings.parallel_calls,
+                max_wait=settings.max_wait,
+            )
+            await worker.run(stop, ready)
+    finally:
+        await pool.close()
+
+
+def _consumers(settings: Settings) -> WorkerSettings:
+    return WorkerSettings(
+        bootstrap=settings.kafka(),
+        security={},
+        session_timeout=settings.session_timeout,
+        heartbeat=settings.session_timeout / 3.3,
+        drain=settings.drain,
+        instance_id=settings.worker_id,
+    )
