@@ -70,7 +70,7 @@ async def _trouble(campaign: Campaign, world: World, tell: Callable[[str], None]
     since, began = time.time(), asyncio.get_running_loop().time()
     striker = Striker(world, lambda fault: tell(fault_line(fault, since)))
     async with sender(app.cluster(settings), await app.topic_ids(settings), "campaign") as send:
-        load = Load(app.store(settings).root, send)
+        load = Load(world.home / "store", send)
         async with asyncio.TaskGroup() as group:
             group.create_task(load.run(wanted, began))
             group.create_task(striker.run(plan(campaign.seed, campaign.faults, bounds), began))
