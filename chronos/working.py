@@ -83,7 +83,7 @@ def _consumers(settings: Settings) -> WorkerSettings:
         bootstrap=settings.kafka(),
         security={},
         session_timeout=settings.session_timeout,
-        heartbeat=settings.session_timeout / 3.3,
+        heartbeat=min(1.0, settings.session_timeout / 3.3),
         drain=settings.drain,
         instance_id=settings.worker_id,
     )

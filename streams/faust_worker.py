@@ -49,7 +49,7 @@ class WorkerSettings:
     bootstrap: str
     security: Mapping[str, Any]
     session_timeout: float = 10.0
-    heartbeat: float = 3.0
+    heartbeat: float = 1.0
     commit_interval: float = 1.0
     drain: float = 20.0
     instance_id: str | None = None

@@ -13,7 +13,6 @@ from typing import Any
 import asyncpg
 
 from chronos import app
-from chronos.adapters.file_storage import FileStorage
 from chronos.sending import sender
 from streams.postgres import AWAY
 from tests.faults.campaign.evidence import Evidence, gather
@@ -71,7 +70,7 @@ async def _trouble(campaign: Campaign, world: World, tell: Callable[[str], None]
     since, began = time.time(), asyncio.get_running_loop().time()
     striker = Striker(world, lambda fault: tell(fault_line(fault, since)))
     async with sender(app.cluster(settings), await app.topic_ids(settings), "campaign") as send:
-        load = Load(FileStorage.from_url(settings.storage()).root, send)
+        load = Load(world.home / "store", send)
         async with asyncio.TaskGroup() as group:
             group.create_task(load.run(wanted, began))
             group.create_task(striker.run(plan(campaign.seed, campaign.faults, bounds), began))

@@ -82,6 +82,7 @@ class World:
         self._http = httpx.AsyncClient(base_url=f"http://127.0.0.1:{self._port}", timeout=30)
 
     async def open(self, workers: int) -> None:
+        (self.home / "store").mkdir(parents=True)
         await self.serving(self.broker.start)
         await self.serving(self.database.start)
         await asyncio.to_thread(lambda: Topics(Cluster(self.broker.bootstrap)).create(TOPICS.values()))
