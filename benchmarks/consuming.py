@@ -24,6 +24,7 @@ from schemas.avro import encode
 from schemas.topics import TOPICS
 from schemas.transcription import TranscribeRequested
 from streams.kafka import Cluster, Outbox, Topics
+from streams.reading import committed
 
 CREATORS = 50
 MORE = 10  # times as many records for who commits rarely: it would be done before it could be measured
@@ -65,10 +66,12 @@ def rate(up: DevStack, kind: str, count: int, profile: str) -> tuple[float, floa
     first, (group, _) = up.home / f"{kind}.first", KINDS[kind]
     up.run(worker(up, kind, kind, FIRST_FILE=str(first), PROFILE=profile))
     process = psutil.Process(next(w.pid for w in up.announce().workers if w.name == kind))
-    topics, deadline = Topics(Cluster(up.bootstrap)), time.monotonic() + 300
-    while sum(max(0, offset) for offset in topics.committed(group).values()) < count:
+    topic = TOPICS[TranscribeRequested.name]
+    places = [(topic.name, partition) for partition in range(topic.partitions)]
+    deadline = time.monotonic() + 300
+    while (done := sum(committed(Cluster(up.bootstrap), group, places).values())) < count:
         if time.monotonic() > deadline:
-            raise TimeoutError(f"{kind}: {topics.committed(group)} of {count} after 300 s")
+            raise TimeoutError(f"{kind}: {done} of {count} after 300 s")
         time.sleep(COMMITTED)
     moment, spent = map(float, first.read_text().split())
     seconds, spent = time.monotonic() - moment, sum(process.cpu_times()[:2]) - spent

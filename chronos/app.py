@@ -17,7 +17,7 @@ from chronos.tables import drop_schema, prepare_schema, projection_pool
 from schemas.topics import PARTITIONS, TOPICS
 from streams.codec import Codec
 from streams.kafka import Cluster, Topics
-from streams.reading import LogScan
+from streams.reading import LogScan, committed
 from streams.stage import Function
 
 __all__ = [
@@ -103,5 +103,5 @@ async def lag(settings: Settings, function: Function) -> int:
     """Events of its topics that a function has not finished."""
     partitions = {event.name: PARTITIONS for event in function.consumes}
     ends = await asyncio.to_thread(LogScan(cluster(settings)).ends, partitions)
-    committed = await asyncio.to_thread(Topics(cluster(settings)).committed, function.group())
-    return sum(max(0, high - committed.get(place, low)) for place, (low, high) in ends.items())
+    done = await asyncio.to_thread(committed, cluster(settings), function.group(), ends)
+    return sum(max(0, high - done.get(place, low)) for place, (low, high) in ends.items())

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import structlog
-from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError, KafkaException, Message, Producer, TopicCollection
+from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicCollection
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]  # it is there
 
 from schemas.event import Coordinates
@@ -233,19 +233,6 @@ class Topics:
         if missing:
             raise TopicsMissing(f"topics are missing: {', '.join(sorted(missing))}; run `chronos topics --create`")
         return found
-
-    def committed(self, group: str) -> dict[tuple[str, int], int]:
-        """The committed offset of each partition that a group has read from. Blocks; raises BrokerAway."""
-        (future,) = self._admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)]).values()
-        try:
-            places = future.result(10).topic_partitions or []
-        except (KafkaException, TimeoutError) as error:
-            raise self._away(error) from error
-        return {(p.topic, p.partition): p.offset for p in places if p.offset >= 0}
-
-    def _away(self, error: KafkaException | TimeoutError) -> BrokerAway:
-        said = "it was silent for too long" if isinstance(error, TimeoutError) else error.args[0].str()
-        return BrokerAway(f"no broker answers at {self._bootstrap}: {said}")
 
 
 def _config(topic: Topic, replicas: int) -> dict[str, str]:
