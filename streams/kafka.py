@@ -234,6 +234,10 @@ class Topics:
             raise TopicsMissing(f"topics are missing: {', '.join(sorted(missing))}; run `chronos topics --create`")
         return found
 
+    def _away(self, error: KafkaException | TimeoutError) -> BrokerAway:
+        said = "it was silent for too long" if isinstance(error, TimeoutError) else error.args[0].str()
+        return BrokerAway(f"no broker answers at {self._bootstrap}: {said}")
+
 
 def _config(topic: Topic, replicas: int) -> dict[str, str]:
     safe = {"min.insync.replicas": "2", "unclean.leader.election.enable": "false"} if replicas >= 3 else {}
