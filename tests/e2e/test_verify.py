@@ -46,6 +46,7 @@ async def verify_until_over(hands: Hands, sent: list[Sent]) -> list[Report]:
     return [*reports, await verify(hands.settings)]
 
 
+@pytest.mark.long
 async def test_nothing_is_reported_while_videos_are_processed(hands: Hands, stack: Stack, tmp_path: Path):
     stack.provider.slow(0.4)
     outbox = Outbox(Cluster(stack.bootstrap))

@@ -6,6 +6,8 @@ import asyncio
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from schemas.avro import encode
 from schemas.running import FunctionFailed
 from schemas.topics import TOPICS
@@ -22,6 +24,7 @@ INNOCENT = [f"v{n}-700" for n in range(16)]  # long enough to be beside a killer
 KILLERS = ["die-1", "hang-1"]
 
 
+@pytest.mark.long
 async def test_what_kills_or_hangs_its_worker_fails_and_the_innocent_lose_no_attempt(
     kafka: str, database_url: str, tmp_path: Path
 ):

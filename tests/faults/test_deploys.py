@@ -49,6 +49,7 @@ async def deploys(home: Path, times: int, videos: int) -> None:
             assert (await verify(hands.settings)).ok
 
 
+@pytest.mark.long
 async def test_a_worker_that_was_stopped_and_is_woken_says_nothing_more(tmp_path: Path):
     with new_stack(tmp_path) as stack:
         stack.start_functions("one")

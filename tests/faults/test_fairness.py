@@ -22,6 +22,7 @@ SLOT = 5.0  # seconds that each of the backlog takes
 LIMIT = 10  # runs of a creator at once
 
 
+@pytest.mark.long
 async def test_one_video_beside_a_backlog_of_5000(kafka: str, database_url: str, tmp_path: Path):
     await one_beside_many(kafka, database_url, tmp_path, 5_000)
 
