@@ -46,7 +46,6 @@ async def verify_until_over(hands: Hands, sent: list[Sent]) -> list[Report]:
     return [*reports, await verify(hands.settings)]
 
 
-@pytest.mark.long
 async def test_nothing_is_reported_while_videos_are_processed(hands: Hands, stack: Stack, tmp_path: Path):
     stack.provider.slow(0.4)
     outbox = Outbox(Cluster(stack.bootstrap))
@@ -70,6 +69,9 @@ async def test_nothing_is_reported_while_the_projection_reads_its_topics_again(h
     stack.start_projection()
     for _ in range(4):
         assert (await verify(hands.settings)).differences == []
+
+
+pytestmark = pytest.mark.long  # one after another, on what the first has made: two minutes
 
 
 @pytest.fixture(scope="module")
