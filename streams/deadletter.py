@@ -21,6 +21,7 @@ from streams.redaction import redact
 TOPIC = "dead-letter"
 LARGEST_VALUE = 1024 * 1024
 LONGEST_REASON = 4 * 1024
+ROOM = 4  # as much is looked through for secrets: they are far from where the text is cut
 LONGEST_TRACE = 8 * 1024  # the end of it: that is where the cause stands
 
 CONNECT = "__connect.errors."
@@ -105,11 +106,13 @@ def _name(error: Exception) -> str:
 
 
 def _reason(error: Exception) -> str:
-    return _sound(redact(str(error) or repr(error)))[:LONGEST_REASON]
+    said = (str(error) or repr(error))[: ROOM * LONGEST_REASON]
+    return _sound(redact(said))[:LONGEST_REASON]
 
 
 def _trace(error: Exception) -> str:
-    return _sound(redact("".join(traceback.format_exception(error))))[-LONGEST_TRACE:]
+    said = "".join(traceback.format_exception(error))[-ROOM * LONGEST_TRACE :]
+    return _sound(redact(said))[-LONGEST_TRACE:]
 
 
 def _sound(text: str) -> str:
