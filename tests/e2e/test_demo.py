@@ -169,7 +169,7 @@ def test_doctor_names_one_remedy_for_a_part_that_is_away(
     assert faults[0]["remedy"]
 
 
-@pytest.mark.parametrize("moment", ["kafka", "functions", "lectures"])
+@pytest.mark.parametrize("moment", ["kafka", "functions", pytest.param("lectures", marks=pytest.mark.long)])
 def test_ctrl_c_at_this_moment_of_the_demo_leaves_nothing(home: Path, tmp_path: Path, moment: str) -> None:
     if (home / "lectures").exists():  # made by the first test
         shutil.copytree(home / "lectures", tmp_path / "lectures")

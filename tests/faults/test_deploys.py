@@ -20,6 +20,7 @@ WORKERS = ("one", "two")
 STILL_STARTING = -signal.SIGTERM  # it had not begun to listen for signals, nor to work
 
 
+@pytest.mark.long
 async def test_three_deploys_in_the_middle_of_16_videos(tmp_path: Path):
     await deploys(tmp_path, times=3, videos=16)
 

@@ -14,6 +14,9 @@ from chronos.devstack.ports import free_port
 from schemas.topics import TOPICS
 from streams.kafka import Cluster, Topics
 
+pytestmark = pytest.mark.long  # each part is waited for until it is known to be away
+
+
 REQUEST = '{"videoId": "v", "creatorId": "c", "storagePath": "c/v.mp4"}'
 
 TABLES = [("status",), ("status", "v"), ("watch", "v"), ("transcript", "v"), ("search", "words"), ("verify",)]
