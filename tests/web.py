@@ -30,6 +30,7 @@ class Site:
     answers: dict[str, Answer] = field(default_factory=dict)
     requests: list[Request] = field(default_factory=list)
     connections: int = 0
+    serving: set[asyncio.Task[None]] = field(default_factory=set)
 
     async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._serve, self.address, 0, ssl=self.tls)
@@ -38,6 +39,9 @@ class Site:
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None):
         self._server.close()
+        for task in self.serving:
+            task.cancel()
+        await asyncio.gather(*self.serving, return_exceptions=True)
         await self._server.wait_closed()
 
     def url(self, path: str, host: str | None = None) -> str:
@@ -45,6 +49,18 @@ class Site:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
+        task = asyncio.current_task()
+        assert task
+        self.serving.add(task)
+        try:
+            await self._answer(reader, writer)
+        finally:
+            self.serving.discard(task)
+            writer.transport.abort() if task.cancelling() else writer.close()
+            with suppress(ConnectionError, ssl.SSLError):
+                await writer.wait_closed()
+
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(ConnectionError, asyncio.IncompleteReadError, ssl.SSLError):
             head = (await reader.readuntil(b"\r\n\r\n")).decode()
             line, *rest = head.strip().split("\r\n")
@@ -53,7 +69,6 @@ class Site:
             self.requests.append(request)
             await self.answers[request.target.partition("?")[0]](request, writer)
             await writer.drain()
-        writer.close()
 
 
 def says(status: str, body: bytes = b"", **headers: str) -> Answer:

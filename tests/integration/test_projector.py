@@ -15,6 +15,7 @@ from chronos.pipeline import PROJECTIONS
 from schemas.avro import data_schema, encode
 from schemas.embedding import Chunk, ChunksEmbedded, EmbeddingsCompleted, TranscriptChunked, Vector
 from schemas.event import Event
+from schemas.running import Error, FailedEvent, FunctionFailed
 from schemas.spaces import SpaceActivated, SpaceRegistered
 from schemas.transcription import TranscribeRequested, Transcript, TranscriptionCompleted
 from streams.codec import Codec
@@ -146,6 +147,13 @@ async def test_a_rewind_does_not_take_a_checkpoint_back(new_database: Callable[[
 
 async def test_text_with_a_zero_character_does_not_stop_the_projection(new_database: Callable[[], str]):
     settings = Settings(database_url=new_database())
-    event = TranscribeRequested(creator_id="ada", video_id="zero", storage_path="p", title="before\0after")
+    event = FunctionFailed(
+        creator_id="ada",
+        video_id="zero",
+        function="transcribe-video",
+        attempts=1,
+        error=Error(type="UnreadableMedia", message="before\0after", retryable=False),
+        event=FailedEvent(topic="transcribe.requested", partition=0, offset=0),
+    )
     found = await folded(settings, "zero", [outside(event, 0)])
     assert "beforeafter" in found["videos"][0]
