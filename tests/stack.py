@@ -152,7 +152,7 @@ class Hands:
 
         async def ended() -> dict[str, Any] | None:
             found = await queries.videos(self.pool, video_id=video, creator_id=creator)
-            over = found and found[0]["runId"] == sent.run_id and found[0]["status"] in ("completed", "failed")
+            over = found and found[0]["runId"] == sent.run_id and found[0]["status"] in queries.ENDINGS
             return found[0] if over else None
 
         status: dict[str, Any] = await until(f"an ending of {video}", ended, patience)

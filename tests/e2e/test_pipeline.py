@@ -6,7 +6,10 @@ import asyncio
 import json
 from pathlib import Path
 
+import pytest
+
 from chronos import queries
+from chronos.cancelling import cancel
 from chronos.devstack.kafka import kafka_tool
 from chronos.searching import search
 from chronos.verifying import verify
@@ -54,6 +57,32 @@ async def test_a_long_video_is_heard_piece_by_piece_in_order(hands: Hands, stack
     assert starts == sorted(starts)
     assert starts[-1] > 86  # the third stretch: silence before it was not heard, its time is the player's
     assert len([call for call in stack.provider.bill() if call.kind == "transcription"]) >= 3
+
+
+async def test_a_run_that_is_called_off_pays_for_nothing_more(hands: Hands, stack: Stack, tmp_path: Path):
+    stack.provider.slow(2.0)
+    before = len(stack.provider.calls())
+    path = await hands.upload(lecture(tmp_path, 7), "ada")
+    sent = await hands.ask("called-off", "ada", path)
+    await until("its first call", lambda: called(stack, before + 1))
+    await cancel(hands.settings, "called-off", "ada", "the wrong film")
+    assert (await hands.ending(sent))["status"] == "cancelled"
+    await until("its run is over", lambda: hands.pool.fetchval(OVER, sent.run_id))
+    assert [call.kind for call in stack.provider.calls()[before:]] == ["audio"]  # its words were never embedded
+    stack.provider.slow(0.0)
+    again = await hands.ask("called-off", "ada", path)
+    assert (await hands.ending(again))["status"] == "completed"  # what was heard is not paid for again
+    assert stack.provider.bought_twice() == []
+    with pytest.raises(queries.RunIsOver, match="over already"):
+        await cancel(hands.settings, "called-off", "ada", "too late")
+    assert (await verify(hands.settings)).differences == []
+
+
+OVER = "SELECT count(*) > 0 FROM journal.runs WHERE run_id = $1 AND ending = 'cancelled'"
+
+
+async def called(stack: Stack, count: int) -> bool:
+    return len(stack.provider.calls()) >= count
 
 
 async def test_an_outage_of_the_provider_is_retried_and_told(hands: Hands, stack: Stack, tmp_path: Path):
