@@ -33,9 +33,12 @@ class Company:
         self._wanting += 1
         try:
             await self._until(lambda: not (self._alone or self._beside))
-            self._alone = True
-        finally:
+        except BaseException:
             self._wanting -= 1
+            await self._tell()  # who waited behind it goes on
+            raise
+        self._wanting -= 1
+        self._alone = True
         try:
             yield
         finally:

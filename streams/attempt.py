@@ -123,8 +123,11 @@ async def _tell_ending(work: Workplace, received: Received, key: RunKey, ended: 
     """A worker died between storing an ending and telling it: only that is left to do."""
     lease = Lease(key, key.input_id, ended.attempts, 0, ended.sequence, good_until=float("inf"))
     run = _Run(work, received, Asked(key, received.run_id, None, None), lease)
-    if ended.problem is not None:
-        await run.tell_failure(ended.problem)
+    try:
+        if ended.problem is not None:
+            await run.tell_failure(ended.problem)
+    except DeliveryFailed as error:
+        return Aside(error.retry_after)
     return Acked()
 
 
@@ -153,7 +156,7 @@ class _Run:
     async def _attempt(self) -> Verdict:
         function, received = self._work.function, self._received
         try:
-            async with asyncio.timeout(function.deadline):
+            async with asyncio.timeout(function.deadline) as clock:
                 async for fact in function.body(received.event, self._steps, **self._work.ports):
                     if not fact.paid_keys():
                         self._tell_spends(self._purse.used.bought)  # before what is drawn from them
@@ -161,13 +164,11 @@ class _Run:
             await self._tell_usage()
         except (Fenced, Cancelled):
             raise
-        except TimeoutError:
-            return judge(
-                PastDeadline(f"still at work after {function.deadline:.0f} s"), self._lease.attempt, function.retry
-            )
         except TooLarge as error:
             return judge(Refused(f"an event of this run is too large for the broker: {error}"), 1, function.retry)
         except Exception as error:  # the one place where anything becomes a verdict
+            if clock.expired() and isinstance(error, TimeoutError):
+                error = PastDeadline(f"still at work after {function.deadline:.0f} s")
             if not isinstance(judge(error, 1, function.retry), Dead):
                 log.debug("attempt raised", exc_info=True)
             return judge(error, self._lease.attempt, function.retry)

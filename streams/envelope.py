@@ -66,12 +66,7 @@ def parse_envelope(attributes: dict[str, str]) -> Envelope | None:
             function=attributes.get("function", ""),
             schema=attributes.get("dataschema", ""),
         )
-    except (
-        KeyError,
-        ValueError,
-        OverflowError,
-        OSError,
-    ):  # the last two: a time that its zone leads out of the calendar
+    except (KeyError, ValueError, OverflowError, OSError):  # the last two: a zone leads a time out of the calendar
         return None
 
 

@@ -109,14 +109,16 @@ class Runner:
     async def _pass_over(self) -> None:
         """What must wait may have been done already: a restart or a rewind over finished work is acked in bulk."""
         name, fingerprint = self._work.function.name, self._work.fingerprint
-        while self._unseen:
-            some, self._unseen = self._unseen[:MOST_LOOKED_UP], self._unseen[MOST_LOOKED_UP:]
-            over = await self._work.journal.over(name, fingerprint, [input_id for input_id, _ in some])
-            for input_id, job in some:
-                if input_id in over and job in self._jobs and job.task is None:
-                    self._drop(job)
-                    job.ack()
-        self._looking = None
+        try:
+            while self._unseen:
+                some, self._unseen = self._unseen[:MOST_LOOKED_UP], self._unseen[MOST_LOOKED_UP:]
+                over = await self._work.journal.over(name, fingerprint, [input_id for input_id, _ in some])
+                for input_id, job in some:
+                    if input_id in over and job in self._jobs and job.task is None:
+                        self._drop(job)
+                        job.ack()
+        finally:
+            self._looking = None
 
     def _start(self, job: Job, work: Coroutine[None, None, None]) -> None:
         job.task = asyncio.create_task(work)
@@ -140,6 +142,8 @@ class Runner:
     async def _process(self, job: Job) -> Outcome:
         received = self._work.codec.read(job.record)
         async with self._company.beside():
+            if self._closing:  # it waited behind one that was alone
+                return Aside(0.0)
             outcome = await process(self._work, received, job.rewind)
         if isinstance(outcome, Alone):
             log.warning("workers died over it: it runs alone", function=self.name, record=str(job.record))
