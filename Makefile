@@ -30,10 +30,13 @@ demo: $(STAMP) ## the main job, end to end, on the embedded stack
 dev: $(STAMP) ## Kafka, Postgres, AI, the functions and the projection, until Ctrl-C
 	@$(BIN)/python -m chronos dev
 
-test: $(STAMP) ## all tests but the long ones, on a real broker and a real database
-	$(BIN)/python -m pytest -m "not long"
+# Each of the two has a broker and a database of its own; a file's tests stay together, and the slow files come first.
+PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
-test-long: $(STAMP) ## the long ones too
+test: $(STAMP) ## all tests but the long ones, on a real broker and a real database, two at a time
+	$(PYTEST) -m "not long"
+
+test-long: $(STAMP) ## the long ones too, one at a time
 	$(BIN)/python -m pytest
 
 FAULTS ?= 60
@@ -49,7 +52,7 @@ check: $(STAMP) ## format, lint, types, import contracts, schemas, unit tests: i
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m schemas check
-	$(BIN)/python -m pytest tests/unit
+	$(PYTEST) tests/unit
 
 format: $(STAMP) ## puts the code into form
 	$(BIN)/ruff format .

@@ -25,7 +25,7 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> State:
     return State(tmp_path, debug=False)
 
 
-@pytest.mark.parametrize("name", [*errors.SPOKEN, *errors.WRONG_USE])
+@pytest.mark.parametrize("name", sorted({*errors.SPOKEN, *errors.WRONG_USE}))
 def test_every_error_that_is_spoken_for_by_name_is_there(name: str) -> None:
     module, _, kind = name.rpartition(".")
     assert issubclass(getattr(importlib.import_module(module), kind), Exception)
