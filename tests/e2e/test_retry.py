@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from chronos import queries
 from schemas.event import Coordinates
 from schemas.running import Error, FailedEvent, FunctionFailed
@@ -14,8 +12,6 @@ from streams.kafka import Cluster, Outbox
 from tests.e2e.test_deadletters import chronos
 from tests.films import film, noise, quiet
 from tests.stack import Hands, Stack, until
-
-pytestmark = pytest.mark.long  # attempts are waited for
 
 
 async def ended(hands: Hands, video: str, run: str) -> dict[str, Any]:

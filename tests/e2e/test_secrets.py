@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import pytest
-
 from tests.stack import Hands, Stack, until
-
-pytestmark = pytest.mark.long  # a stack of its own
-
 
 TOKEN = "PLANTED-0123456789-signature"
 PATHS = (

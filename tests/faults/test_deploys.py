@@ -20,7 +20,6 @@ WORKERS = ("one", "two")
 STILL_STARTING = -signal.SIGTERM  # it had not begun to listen for signals, nor to work
 
 
-@pytest.mark.long
 async def test_three_deploys_in_the_middle_of_16_videos(tmp_path: Path):
     await deploys(tmp_path, times=3, videos=16)
 
@@ -50,7 +49,6 @@ async def deploys(home: Path, times: int, videos: int) -> None:
             assert (await verify(hands.settings)).ok
 
 
-@pytest.mark.long
 async def test_a_worker_that_was_stopped_and_is_woken_says_nothing_more(tmp_path: Path):
     with new_stack(tmp_path) as stack:
         stack.start_functions("one")
