@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
 
+from chronos.app import topic_ids
 from chronos.config import Settings
 from chronos.folding import run_projection
 from chronos.pipeline import FUNCTIONS
+from streams import postgres
+from streams.kafka import BrokerAway
 from streams.stage import Function
 
 
@@ -18,7 +21,12 @@ async def run(
     stop: asyncio.Event,
     ready: Callable[[], None] = lambda: None,
 ) -> None:
-    """Runs functions, the projection, or both in this process. The first that fails stops the other."""
+    """Runs functions, the projection, or both in this process. The first that fails stops the other.
+
+    While the broker or the database is away at the start, it waits for them.
+    """
+    if not await _found(settings, stop):
+        return
     parts = []
     if functions:
         from chronos.working import (
@@ -32,6 +40,24 @@ async def run(
     await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     stop.set()
     await asyncio.gather(*tasks)
+
+
+async def _found(settings: Settings, stop: asyncio.Event) -> bool:
+    """Waits until the broker and the database answer. False where it was stopped before."""
+    looking = asyncio.create_task(postgres.patiently(lambda: _look(settings), away=(BrokerAway, *postgres.AWAY)))
+    stopped = asyncio.create_task(stop.wait())
+    done, waiting = await asyncio.wait([looking, stopped], return_when=asyncio.FIRST_COMPLETED)
+    for task in waiting:
+        task.cancel()
+    await asyncio.gather(*waiting, return_exceptions=True)
+    if looking in done:
+        looking.result()
+    return looking in done
+
+
+async def _look(settings: Settings) -> None:
+    await topic_ids(settings)
+    await (await postgres.connect(settings.database(), most=1)).close()
 
 
 def functions_named(names: Iterable[str]) -> list[Function]:

@@ -66,13 +66,19 @@ async def _leave(connection: asyncpg.Connection) -> None:
     transaction-level locks only, no LISTEN, no cursor. An open transaction is rolled back all the same."""
 
 
-async def patiently(work: Callable[[], Awaitable[R]], *, cap: float = 5.0) -> R:
-    """Does the work again for as long as the database is away. Any other error is the caller's."""
+LONGEST_WAIT = 1.0
+"""Seconds between two looks whether the database is back. What was paid for and is not kept yet waits for it: a worker
+that is killed before it looks buys that again."""
+
+
+async def patiently(work: Callable[[], Awaitable[R]], *, away: tuple[type[Exception], ...] = AWAY) -> R:
+    """Does the work again for as long as the database (or what else `away` says) is away. Any other error is the
+    caller's."""
     wait = 0.1
     while True:
         try:
             return await work()
-        except AWAY as error:
-            log.warning("database away", error=str(error) or type(error).__name__, retry_in=wait)
+        except away as error:
+            log.warning("away", error=str(error) or type(error).__name__, retry_in=wait)
             await asyncio.sleep(wait)
-            wait = min(cap, wait * 2)
+            wait = min(LONGEST_WAIT, wait * 2)

@@ -24,9 +24,8 @@ LOG = [("topics",), ("topics", "--create"), ("send", "transcribe.requested", REQ
 BOTH = [
     ("transcribe", "FILE", "--creator", "c", "--wait"),
     ("journal", "rebuild"),
-    ("worker", "--all"),
-    ("worker", "--projection"),
 ]
+WORKERS = [("worker", "--all"), ("worker", "--projection")]
 DATABASE, BROKER = "check DATABASE_URL", "check KAFKA_BOOTSTRAP_SERVERS"
 
 Arguments = tuple[str, ...]
@@ -44,7 +43,7 @@ def ended_badly(home: Path, commands: list[Arguments], **env: str) -> dict[Argum
         ended = subprocess.run(command, env=os.environ | named | env, capture_output=True, text=True, timeout=120)
         assert ended.returncode == 1, f"{arguments}: {ended.stdout}{ended.stderr}"
         assert ended.stdout == "", arguments
-        said = [line for line in ended.stderr.splitlines() if not line.startswith("{")]  # a worker's own log is JSON
+        said = ended.stderr.splitlines()
         assert len(said) == 1, f"{arguments}: {ended.stderr}"
         return said[0]
 
@@ -73,3 +72,23 @@ def test_where_the_database_alone_is_away_it_is_what_is_named(tmp_path: Path, no
     said = ended_badly(tmp_path, [*TABLES, *BOTH], KAFKA_BOOTSTRAP_SERVERS=kafka, DATABASE_URL=url)
     assert without(DATABASE, said) == {}
     assert "a-password" not in str(said)
+
+
+@pytest.mark.parametrize("arguments", WORKERS, ids=" ".join)
+def test_a_worker_waits_for_both_says_for_what_and_stops_when_told(
+    tmp_path: Path, kafka: str, database_url: str, nowhere: str, arguments: Arguments
+) -> None:
+    Topics(Cluster(kafka)).create(TOPICS.values())
+    for broker, database in (
+        (nowhere, database_url),
+        (kafka, f"postgresql://ada:a-password-of-ours@{nowhere}/chronos"),
+    ):
+        named = {"KAFKA_BOOTSTRAP_SERVERS": broker, "DATABASE_URL": database, "CHRONOS_HOME": str(tmp_path)}
+        command = [sys.executable, "-m", "chronos", *arguments]
+        with subprocess.Popen(command, env=os.environ | named, stderr=subprocess.PIPE, text=True) as worker:
+            assert worker.stderr is not None
+            waits = [worker.stderr.readline() for _ in range(2)]  # it has looked twice
+            worker.terminate()
+            assert worker.wait(30) == 0
+        assert all("away" in line for line in waits), waits
+        assert "a-password" not in str(waits)

@@ -79,8 +79,9 @@ async def test_a_signed_path_that_cannot_be_fetched_is_told_without_its_signatur
         assert not [secret for secret in SECRETS if secret in told]
 
 
-ENDING = [("doctor", "--json"), ("doctor",), ("status", "a-video"), ("--debug", "worker", "--projection")]
+ENDING = [("doctor", "--json"), ("doctor",), ("status", "a-video"), ("--debug", "verify")]
 WAITING = [
+    ("--debug", "worker", "--projection"),
     ("worker", "--function", "transcribe-video"),
     ("send", "transcribe.requested", '{"videoId": "v", "creatorId": "c", "storagePath": "p"}'),
 ]

@@ -65,6 +65,16 @@ def test_a_call_in_the_air_at_a_kill_may_be_paid_again():
     assert reasons(calls, fault("kill-worker", "w1.1", 12 + KEEPING / 2)) == [True]
 
 
+def test_an_answer_that_met_no_database_before_its_worker_was_killed_may_be_paid_again():
+    calls = [call("w1.1", 10, 12), call("w2.1", 20, 21)]
+    away = fault("kill-postgres", "postgres", 11, 15)
+    assert reasons(calls, away, fault("kill-worker", "w1.1", 16)) == [True]
+    assert reasons(calls, away, fault("kill-worker", "w1.1", 19)) == [False]  # it was back for long
+    assert reasons(calls, away, fault("kill-worker", "w2.1", 14)) == [False]  # another worker
+    assert reasons(calls, away) == [False]
+    assert reasons(calls, fault("cut-connections", "postgres", 11), fault("kill-worker", "w1.1", 14)) == [False]
+
+
 def test_a_kill_of_another_or_at_another_time_excuses_nothing():
     calls = [call("w1.1", 10, 12), call("w2.1", 20, 21)]
     assert reasons(calls, fault("kill-worker", "w2.1", 11)) == [False]

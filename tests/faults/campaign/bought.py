@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from streams.postgres import LONGEST_WAIT
 from tests.faults.campaign.evidence import Call
 from tests.faults.campaign.striking import Fault
 
@@ -48,7 +49,10 @@ def excuse(call: Call, faults: Iterable[Fault], lease: float) -> str | None:
     """Why nobody could keep the answer of this call; None where somebody should have."""
     if call.fault in SPOILT:
         return f"the provider spoilt its answer ({call.fault})"
-    reasons = (_could_not_keep(call, fault, lease) for fault in faults if fault.target == call.caller)
+    faults = list(faults)
+    its_own = [fault for fault in faults if fault.target == call.caller]
+    reasons = [_could_not_keep(call, fault, lease) for fault in its_own]
+    reasons += [_had_nowhere(call, kill, fault) for kill in its_own for fault in faults if fault.target == "postgres"]
     return next((reason for reason in reasons if reason), None)
 
 
@@ -66,6 +70,20 @@ def _could_not_keep(call: Call, fault: Fault, lease: float) -> str | None:
         return f"in the air at the kill of fault {fault.number}, {_placed(call, fault.began)}"
     if fault.kind == "pause-worker" and in_the_air and (fault.ended or float("inf")) - fault.began > lease:
         return f"in the air at a pause longer than the lease, fault {fault.number}, {_placed(call, fault.began)}"
+    return None
+
+
+def _had_nowhere(call: Call, kill: Fault, database: Fault) -> str | None:
+    """The database was away at the answer, and the caller killed before it came back and was looked for again."""
+    if kill.kind != "kill-worker" or database.kind not in ("kill-postgres", "restart-postgres"):
+        return None
+    back = database.ended or float("inf")
+    away_at_the_answer = database.began <= call.ended + KEEPING and call.ended <= back
+    if away_at_the_answer and database.began <= kill.began <= back + LONGEST_WAIT + KEEPING:
+        return (
+            f"the database was away at its answer (fault {database.number}), and its caller killed before it could "
+            f"keep it (fault {kill.number}, {kill.began - back:+.2f} s from its return)"
+        )
     return None
 
 

@@ -1,0 +1,32 @@
+"""Patience with a database that is away."""
+
+from __future__ import annotations
+
+import pytest
+
+from streams import postgres
+
+
+async def test_it_is_looked_for_again_within_a_second_however_long_it_was_away(monkeypatch: pytest.MonkeyPatch):
+    waits: list[float] = []
+
+    async def note(seconds: float) -> None:
+        waits.append(seconds)
+
+    monkeypatch.setattr(postgres.asyncio, "sleep", note)
+
+    async def work() -> str:
+        if len(waits) < 20:
+            raise ConnectionRefusedError
+        return "there"
+
+    assert await postgres.patiently(work) == "there"
+    assert max(waits) == postgres.LONGEST_WAIT
+
+
+async def test_what_is_no_absence_is_the_callers():
+    async def work() -> None:
+        raise ValueError("wrong statement")
+
+    with pytest.raises(ValueError, match="wrong statement"):
+        await postgres.patiently(work)
