@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -44,10 +44,18 @@ class Stack:
     """What runs, and how to reach it."""
 
     home: Path
-    bootstrap: str
-    database: str
+    kafka: KafkaBroker
+    postgres: PostgresServer
     provider: Provider
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+
+    @property
+    def bootstrap(self) -> str:
+        return self.kafka.bootstrap
+
+    @property
+    def database(self) -> str:
+        return self.postgres.url
 
     def settings(self) -> Settings:
         return Settings(
@@ -61,9 +69,9 @@ class Stack:
             lease=4.0,
         )
 
-    def start(self, name: str, *argv: str) -> None:
-        """Starts `chronos worker ARGV` as a process of its own."""
-        env = os.environ | {
+    def environment(self) -> dict[str, str]:
+        """What a process needs to find all of it."""
+        return os.environ | {
             "CHRONOS_HOME": str(self.home),
             "KAFKA_BOOTSTRAP_SERVERS": self.bootstrap,
             "DATABASE_URL": self.database,
@@ -73,12 +81,17 @@ class Stack:
             "CHRONOS_SESSION_TIMEOUT": "6",
             "CHRONOS_LEASE": "4",
         }
-        command = [sys.executable, "-m", "chronos", "worker", *argv]
-        with (self.home / f"{name}.log").open("ab") as log:
-            self.processes[name] = subprocess.Popen(command, env=env, stdout=log, stderr=subprocess.STDOUT)
 
-    def start_functions(self, name: str = "functions") -> None:
-        self.start(name, *(word for function in FUNCTIONS for word in ("--function", function.name)))
+    def start(self, name: str, *argv: str, within: Sequence[str] = ()) -> None:
+        """Starts `chronos worker ARGV` as a process of its own; `within` goes before the command."""
+        command = [*within, sys.executable, "-m", "chronos", "worker", *argv]
+        with (self.home / f"{name}.log").open("ab") as log:
+            self.processes[name] = subprocess.Popen(
+                command, env=self.environment(), stdout=log, stderr=subprocess.STDOUT
+            )
+
+    def start_functions(self, name: str = "functions", *, within: Sequence[str] = ()) -> None:
+        self.start(name, *(word for function in FUNCTIONS for word in ("--function", function.name)), within=within)
 
     def start_projection(self, name: str = "projection") -> None:
         self.start(name, "--projection")
@@ -130,6 +143,9 @@ class Hands:
     async def notifications(self, count: int) -> list[Record]:
         return await self._records("notification.sent", count)
 
+    async def retries(self, count: int) -> list[Record]:
+        return await self._records("function.retried", count)
+
     async def _records(self, topic: str, count: int) -> list[Record]:
         """All records of a topic, once there are so many."""
         scan = LogScan(app.cluster(self.settings))
@@ -169,7 +185,7 @@ def new_stack(home: Path) -> Iterator[Stack]:
         database.start()
         with provider:
             Topics(Cluster(broker.bootstrap)).create(TOPICS.values())
-            stack = Stack(home, broker.bootstrap, database.url, provider)
+            stack = Stack(home, broker, database, provider)
             try:
                 yield stack
             finally:
