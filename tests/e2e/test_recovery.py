@@ -6,6 +6,8 @@ import asyncio
 import signal
 from pathlib import Path
 
+import pytest
+
 from chronos import app
 from chronos.devstack.kafka import kafka_tool
 from chronos.journal_rebuild import rebuild
@@ -17,17 +19,19 @@ from tests.stack import Hands, Stack, until
 GROUPS = ("chronos.transcribe-video", "chronos.generate-embeddings")
 
 
+@pytest.mark.parametrize("videos", [4, pytest.param(100, marks=pytest.mark.long)])
 async def test_a_rewind_over_finished_videos_pays_for_nothing_and_changes_no_row(
-    hands: Hands, stack: Stack, tmp_path: Path
+    hands: Hands, stack: Stack, tmp_path: Path, videos: int
 ):
     sent = []
-    for n in range(4):
-        path = await hands.upload(film(tmp_path / f"{n}.mp4", (0, noise(3 + n))), "ada")
-        sent.append(await hands.ask(f"video-{n}", "ada", path))
-    sent.append(await hands.ask("lost", "ada", "ada/nothing.mp4"))
+    for n in range(videos):
+        path = await hands.upload(film(tmp_path / f"{n}.mp4", (0, noise(3 + n / 4))), f"creator-{n % 7}")
+        sent.append(await hands.ask(f"video-{n}-of-{videos}", f"creator-{n % 7}", path))
+    sent.append(await hands.ask(f"lost-of-{videos}", "ada", "ada/nothing.mp4"))
     for one in sent:
-        await hands.ending(one)
+        await hands.ending(one, 120)
     paid, before = len(stack.provider.bill()), await rows(hands)
+    assert paid >= videos
     await stop_functions(stack)
     rewind_to_earliest(stack)
     stack.start_functions()
