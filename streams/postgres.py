@@ -79,6 +79,8 @@ async def patiently(work: Callable[[], Awaitable[R]], *, away: tuple[type[Except
         try:
             return await work()
         except away as error:
+            if str(error) == "pool is closed":  # by ourselves, at the end: there is nothing to wait for
+                raise
             log.warning("away", error=str(error) or type(error).__name__, retry_in=wait)
             await asyncio.sleep(wait)
             wait = min(LONGEST_WAIT, wait * 2)

@@ -45,6 +45,7 @@ class Runner:
         self._lanes: Lanes[Job] = Lanes(work.function.limit, most_at_once)
         self._jobs: set[Job] = set()  # waiting, running or set aside
         self._closing = False
+        self._ended = False
         self.waiting_bytes = 0
 
     @property
@@ -62,6 +63,8 @@ class Runner:
 
     def submit(self, record: Record, ack: Callable[[], object], *, rewind: int = 0) -> None:
         """Takes a record over. `ack` is called when it needs no more work."""
+        if self._ended:
+            return
         job = Job(record, ack, rewind)
         self._jobs.add(job)
         self.waiting_bytes += record.size()
@@ -168,10 +171,12 @@ class Runner:
         self._finish(job)
 
     def close(self) -> None:
-        """Nothing new is started from now on."""
-        self._closing = True
+        """The end: nothing new is taken or started from now on, whatever rebalances come while the worker stops."""
+        self._closing = self._ended = True
 
     def reopen(self) -> None:
+        if self._ended:
+            return
         self._closing = False
         self._fill()
 

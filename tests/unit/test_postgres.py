@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncpg
 import pytest
 
 from streams import postgres
@@ -29,4 +30,12 @@ async def test_what_is_no_absence_is_the_callers():
         raise ValueError("wrong statement")
 
     with pytest.raises(ValueError, match="wrong statement"):
+        await postgres.patiently(work)
+
+
+async def test_a_pool_that_we_closed_ourselves_is_not_waited_for():
+    async def work() -> None:
+        raise asyncpg.InterfaceError("pool is closed")  # what asyncpg says then
+
+    with pytest.raises(asyncpg.InterfaceError):
         await postgres.patiently(work)

@@ -1,0 +1,63 @@
+"""A runner at the end of its worker: what comes then is another worker's."""
+
+from __future__ import annotations
+
+import asyncio
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from streams.alone import Company
+from streams.record import Record
+from streams.runner import Runner
+
+
+class Journal:
+    """Notes who asks for leave to begin, and lets them wait."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    async def begin(self, asked: Any) -> Any:
+        self.asked.append(asked.key.input_id)
+        await asyncio.Event().wait()
+
+    async def over(self, *asked: Any) -> set[str]:
+        return set()
+
+
+@pytest.fixture
+def journal() -> Journal:
+    return Journal()
+
+
+@pytest.fixture
+def runner(journal: Journal) -> Runner:
+    event = SimpleNamespace(owner=lambda: "ada", subject=lambda: "video")
+    codec = SimpleNamespace(read=lambda record: SimpleNamespace(id=str(record.offset), run_id="run", event=event))
+    function = SimpleNamespace(name="f", limit=10, behind=(), accepts=lambda event: True)
+    work: Any = SimpleNamespace(codec=codec, function=function, fingerprint="1", journal=journal, wait=lambda: 0.0)
+    return Runner(work, Company())
+
+
+def record(offset: int) -> Record:
+    return Record("t", 0, offset, 0, b"ada", b"", ())
+
+
+async def test_after_a_rebalance_it_goes_on(runner: Runner, journal: Journal):
+    await runner.let_go(0.0)
+    runner.reopen()
+    runner.submit(record(1), lambda: None)
+    await asyncio.sleep(0.01)
+    assert journal.asked == ["1"]
+
+
+async def test_a_rebalance_while_the_worker_stops_opens_nothing_again(runner: Runner, journal: Journal):
+    """Such a run outlived the pool of its worker, which waited for the database for ever."""
+    runner.close()
+    await runner.let_go(0.0)
+    runner.reopen()
+    runner.submit(record(1), lambda: None)
+    await asyncio.sleep(0.01)
+    assert (journal.asked, runner.waiting, runner.waiting_bytes) == ([], 0, 0)
