@@ -34,6 +34,10 @@ AWAY = (
 )
 """What says that the database is away or busy, and not that the statement is wrong."""
 
+LONGEST_WAIT = 1.0
+"""Seconds between two looks whether the database is back. What was paid for and is not kept yet waits for it: a worker
+that is killed before it looks buys that again."""
+
 Queries = dict[str, str]
 
 
@@ -65,11 +69,6 @@ async def connect(
 async def _leave(connection: asyncpg.Connection) -> None:
     """asyncpg's own reset is a round trip after each use. Nothing here outlives its transaction: SET LOCAL and
     transaction-level locks only, no LISTEN, no cursor. An open transaction is rolled back all the same."""
-
-
-LONGEST_WAIT = 1.0
-"""Seconds between two looks whether the database is back. What was paid for and is not kept yet waits for it: a worker
-that is killed before it looks buys that again."""
 
 
 async def patiently(work: Callable[[], Awaitable[R]], *, away: tuple[type[Exception], ...] = AWAY) -> R:

@@ -65,13 +65,17 @@ def test_a_call_in_the_air_at_a_kill_may_be_paid_again():
     assert reasons(calls, fault("kill-worker", "w1.1", 12 + KEEPING / 2)) == [True]
 
 
-def test_an_answer_that_met_no_database_before_its_worker_was_killed_may_be_paid_again():
+def test_a_call_in_the_air_at_a_kill_of_the_database_may_be_paid_again_if_its_worker_is_killed_too():
     calls = [call("w1.1", 10, 12), call("w2.1", 20, 21)]
     away = fault("kill-postgres", "postgres", 11, 15)
     assert reasons(calls, away, fault("kill-worker", "w1.1", 16)) == [True]
     assert reasons(calls, away, fault("kill-worker", "w1.1", 19)) == [False]  # it was back for long
     assert reasons(calls, away, fault("kill-worker", "w2.1", 14)) == [False]  # another worker
     assert reasons(calls, away) == [False]
+    assert reasons(calls, fault("kill-postgres", "postgres", 5, 15), fault("kill-worker", "w1.1", 14)) == [
+        False
+    ]  # later
+    assert reasons(calls, fault("restart-postgres", "postgres", 11, 15), fault("kill-worker", "w1.1", 14)) == [False]
     assert reasons(calls, fault("cut-connections", "postgres", 11), fault("kill-worker", "w1.1", 14)) == [False]
 
 

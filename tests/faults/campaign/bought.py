@@ -74,15 +74,15 @@ def _could_not_keep(call: Call, fault: Fault, lease: float) -> str | None:
 
 
 def _had_nowhere(call: Call, kill: Fault, database: Fault) -> str | None:
-    """The database was away at the answer, and the caller killed before it came back and was looked for again."""
-    if kill.kind != "kill-worker" or database.kind not in ("kill-postgres", "restart-postgres"):
+    """It was in the air when the database was killed, and its caller was killed before it had looked for that again."""
+    if kill.kind != "kill-worker" or database.kind != "kill-postgres":
         return None
     back = database.ended or float("inf")
-    away_at_the_answer = database.began <= call.ended + KEEPING and call.ended <= back
-    if away_at_the_answer and database.began <= kill.began <= back + LONGEST_WAIT + KEEPING:
+    in_the_air = call.started <= database.began <= call.ended + KEEPING
+    if in_the_air and database.began <= kill.began <= back + LONGEST_WAIT + KEEPING:
         return (
-            f"the database was away at its answer (fault {database.number}), and its caller killed before it could "
-            f"keep it (fault {kill.number}, {kill.began - back:+.2f} s from its return)"
+            f"in the air at the kill of the database (fault {database.number}), and its caller killed before it could "
+            f"keep the answer (fault {kill.number}, {kill.began - back:+.2f} s from the database's return)"
         )
     return None
 
