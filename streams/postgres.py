@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import time
 from collections.abc import Awaitable, Callable
 from importlib.resources import files
 from typing import Any, TypeVar
@@ -38,6 +39,8 @@ LONGEST_WAIT = 1.0
 """Seconds between two looks whether the database is back. What was paid for and is not kept yet waits for it: a worker
 that is killed before it looks buys that again."""
 
+QUIET = 10.0  # seconds between two lines that say so: each caller that waits would say it once a second
+
 Queries = dict[str, str]
 
 
@@ -71,6 +74,23 @@ async def _leave(connection: asyncpg.Connection) -> None:
     transaction-level locks only, no LISTEN, no cursor. An open transaction is rolled back all the same."""
 
 
+class _Quiet:
+    """Leave to say something once in a while, in the whole process."""
+
+    def __init__(self) -> None:
+        self._until = 0.0
+
+    def may_say(self) -> bool:
+        now = time.monotonic()
+        if now < self._until:
+            return False
+        self._until = now + QUIET
+        return True
+
+
+_quiet = _Quiet()
+
+
 async def patiently(work: Callable[[], Awaitable[R]], *, away: tuple[type[Exception], ...] = AWAY) -> R:
     """Does the work again for as long as the database (or what else `away` says) is away. Any other error is the
     caller's."""
@@ -81,6 +101,7 @@ async def patiently(work: Callable[[], Awaitable[R]], *, away: tuple[type[Except
         except away as error:
             if str(error) == "pool is closed":  # by ourselves, at the end: there is nothing to wait for
                 raise
-            log.warning("away", error=str(error) or type(error).__name__, retry_in=wait)
+            if _quiet.may_say():
+                log.warning("away", error=str(error) or type(error).__name__)
             await asyncio.sleep(wait)
             wait = min(LONGEST_WAIT, wait * 2)

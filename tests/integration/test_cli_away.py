@@ -87,8 +87,8 @@ def test_a_worker_waits_for_both_says_for_what_and_stops_when_told(
         command = [sys.executable, "-m", "chronos", *arguments]
         with subprocess.Popen(command, env=os.environ | named, stderr=subprocess.PIPE, text=True) as worker:
             assert worker.stderr is not None
-            waits = [worker.stderr.readline() for _ in range(2)]  # it has looked twice
+            said = worker.stderr.readline()
             worker.terminate()
             assert worker.wait(30) == 0
-        assert all("away" in line for line in waits), waits
-        assert "a-password" not in str(waits)
+        assert "away" in said
+        assert "a-password" not in said

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import asyncpg
 import pytest
 
@@ -39,3 +41,17 @@ async def test_a_pool_that_we_closed_ourselves_is_not_waited_for():
 
     with pytest.raises(asyncpg.InterfaceError):
         await postgres.patiently(work)
+
+
+async def test_many_that_wait_say_it_once(monkeypatch: pytest.MonkeyPatch):
+    said: list[str] = []
+    monkeypatch.setattr(postgres, "_quiet", postgres._Quiet())
+    monkeypatch.setattr(postgres.log, "warning", lambda event, **_: said.append(event))
+    failures = iter([ConnectionRefusedError()] * 3)
+
+    async def work() -> None:
+        if error := next(failures, None):
+            raise error
+
+    await asyncio.gather(*(postgres.patiently(work) for _ in range(3)))
+    assert said == ["away"]
