@@ -1,0 +1,119 @@
+"""One attempt on a real journal: what its end is called, and that an ending is told even when telling failed once."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator, Sequence
+from datetime import UTC, datetime
+
+import pytest
+
+from schemas.event import Coordinates
+from schemas.running import FunctionFailed
+from schemas.transcription import TranscribeRequested, TranscriptionStarted
+from streams.attempt import Acked, Aside, Outcome, Workplace, process
+from streams.codec import Codec, Received
+from streams.journal import Journal, prepare
+from streams.kafka import DeliveryFailed, Stored
+from streams.paying import Till
+from streams.postgres import Pool, connect
+from streams.providers import Providers
+from streams.purchases import Purchases
+from streams.record import Record
+from streams.retry import Retry
+from streams.stage import Function, Step, function
+
+
+@pytest.fixture
+async def pool(database_url: str) -> AsyncIterator[Pool]:
+    pool = await connect(database_url)
+    await prepare(pool)
+    yield pool
+    await pool.close()
+
+
+class Box:
+    """A producer that gives up on the topics in `refused`, and keeps what it sent."""
+
+    def __init__(self) -> None:
+        self.refused: set[str] = set()
+        self.sent: list[Record] = []
+
+    def send(
+        self, topic: str, key: bytes | None, value: bytes | None, headers: Sequence[tuple[str, bytes | None]]
+    ) -> asyncio.Future[Stored]:
+        future: asyncio.Future[Stored] = asyncio.get_running_loop().create_future()
+        if topic in self.refused:
+            future.set_exception(DeliveryFailed("given up"))
+        else:
+            self.sent.append(Record(topic, 0, len(self.sent), 0, key, value, tuple(headers)))
+            future.set_result(Stored(Coordinates(topic=topic, partition=0, offset=len(self.sent)), 0))
+        return future
+
+    def failures(self) -> list[FunctionFailed]:
+        read = [Codec({}).read(record).event for record in self.sent]
+        return [event for event in read if isinstance(event, FunctionFailed)]
+
+
+@pytest.fixture
+def box() -> Box:
+    return Box()
+
+
+def work(pool: Pool, box: Box, function: Function) -> Workplace:
+    till = Till(Purchases(pool), Providers(pool), asyncio.Semaphore(4))
+    return Workplace(function, function.fingerprint(), {}, Journal(pool), till, box, Codec({}))  # type: ignore[arg-type]
+
+
+def received() -> Received:
+    event = TranscribeRequested(video_id="tides", creator_id=uuid.uuid4().hex, storage_path="tides.mp4")
+    ids = [str(uuid.uuid4()) for _ in range(3)]
+    return Received(event, ids[0], ids[1], 1, datetime.now(UTC), Record("t", 0, 0, 0, b"", b"x"), "", ids[2])
+
+
+async def until_acked(work: Workplace, one: Received) -> Outcome:
+    outcome: Outcome = Aside(0.0)
+    while isinstance(outcome, Aside):
+        await asyncio.sleep(outcome.seconds)
+        outcome = await process(work, one, 0)
+    return outcome
+
+
+@function("hangs", retry=Retry(attempts=1), deadline=0.1)
+async def hangs(request: TranscribeRequested, step: Step) -> AsyncIterator[TranscriptionStarted]:
+    await asyncio.sleep(60)
+    yield TranscriptionStarted(video_id=request.video_id, creator_id=request.creator_id, attempt=step.attempt)
+
+
+@function("waited", retry=Retry(attempts=1))
+async def waited(request: TranscribeRequested, step: Step) -> AsyncIterator[TranscriptionStarted]:
+    raise TimeoutError("the store did not answer in 30 s")
+    yield TranscriptionStarted(video_id=request.video_id, creator_id=request.creator_id, attempt=step.attempt)
+
+
+@pytest.mark.parametrize(
+    ("function", "type", "said"),
+    [(hangs, "PastDeadline", "still at work after 0 s"), (waited, "TimeoutError", "did not answer in 30 s")],
+    ids=["its own deadline", "a timeout of something else"],
+)
+async def test_a_passed_deadline_is_told_from_a_timeout_of_something_else(
+    pool: Pool, box: Box, function: Function, type: str, said: str
+):
+    assert await until_acked(work(pool, box, function), received()) == Acked()
+    [failure] = box.failures()
+    assert failure.error.type == type
+    assert said in failure.error.message
+
+
+async def test_an_ending_whose_telling_failed_is_told_later_and_once(pool: Pool, box: Box):
+    """A video that fails without anybody hearing of it would be lost."""
+    place, one = work(pool, box, waited), received()
+    box.refused = {FunctionFailed.name}
+    for _ in range(2):  # as its attempt ends, and as a stored ending is told
+        assert isinstance(await process(place, one, 0), Aside)
+    assert box.failures() == []
+    box.refused = set()
+    assert await process(place, one, 0) == Acked()
+    assert await process(place, one, 0) == Acked()
+    assert len(box.failures()) == 1
