@@ -58,7 +58,7 @@ async def test_a_worker_that_was_stopped_and_is_woken_says_nothing_more(tmp_path
             sent = [await one_video(hands, tmp_path, n) for n in range(6)]
             await until("calls in the air", lambda: more_calls(stack, 4, 12), 30)
             stack.processes["one"].send_signal(signal.SIGSTOP)
-            in_air = len(stack.provider.calls())
+            in_air = len(await stack.provider.settled())  # also those that it had sent and that had not arrived yet
             stack.start_functions("two")
             endings = [await hands.ending(one, 90) for one in sent]
             stack.processes["one"].send_signal(signal.SIGCONT)
