@@ -53,6 +53,9 @@ class FastMedia:
 class FastSpeech:
     provider, model, usage = "nowhere", "fast", "audioSeconds"
 
+    def quote(self, arguments: Sequence[Segment]) -> tuple[float, int]:
+        return 0.0, 0
+
     def key(self, segment: Segment) -> str:
         return f"speech/{segment.source_sha256}/{segment.start}"
 
@@ -71,6 +74,9 @@ class FastEmbedder:
 
     def __init__(self) -> None:
         self._chance, self._calls = np.random.default_rng(7), 0
+
+    def quote(self, arguments: Sequence[str]) -> tuple[float, int]:
+        return 0.0, 0
 
     def key(self, text: str) -> str:
         self._calls += 1

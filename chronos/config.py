@@ -75,6 +75,10 @@ class Settings(BaseSettings):
     embedding_dimensions: int | None = Field(default=None, ge=1, le=16_000)
     speech_prices: dict[str, int] = Field(default_factory=dict)
     embedding_prices: dict[str, int] = Field(default_factory=dict)
+    chunking: dict[str, int] = Field(
+        default_factory=dict,
+        description="Words a chunk: shortest, aim, longest, overlap; and tokens. See agents/chunker.",
+    )
     vector_index: Literal["hnsw", "ivfflat", "none"] = "hnsw"
 
     parallel_calls: int = Field(default=16, ge=1, description="Paid calls in the air, for each process.")
@@ -101,6 +105,18 @@ class Settings(BaseSettings):
             from chronos.adapters.links import Hosts  # httpx takes a tenth of a second, which few commands need
 
             Hosts(given)
+        return given
+
+    @field_validator("chunking")
+    @classmethod
+    def _cuts(cls, given: dict[str, int]) -> dict[str, int]:
+        if given:
+            from agents.chunker import Chunking
+
+            try:
+                Chunking(**given)
+            except TypeError as error:
+                raise ValueError(f"chunking takes shortest, aim, longest, overlap and tokens: {error}") from error
         return given
 
     @model_validator(mode="after")

@@ -14,6 +14,7 @@ from chronos.app import cluster, codec, projection_pool, topic_ids
 from chronos.config import Settings
 from chronos.pipeline import PROJECTION_GROUP, PROJECTIONS
 from streams import postgres
+from streams.journal import prepare
 from streams.postgres import Pool
 from streams.projector import Folding, Projector
 
@@ -39,6 +40,7 @@ async def folding(settings: Settings, pool: Pool, partitions: vectors.Partitions
 async def run_projection(settings: Settings, stop: asyncio.Event, ready: Callable[[], None] = lambda: None) -> None:
     """Folds the log into the live tables until `stop` is set."""
     async with projection_pool(settings) as pool:
+        await prepare(pool)  # a wish to be elsewhere stands in the journal
         partitions = vectors.Partitions(settings.vector_index)
         folded = await folding(settings, pool, partitions)
         projector = Projector(folded, cluster(settings), session_timeout=settings.session_timeout)

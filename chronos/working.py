@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable
 
-from agents.chunker import DEFAULT, chunker
+from agents.chunker import Chunking, chunker
 from agents.cutter import Cutting
 from chronos.adapters.catalogue import ProjectedCatalogue
 from chronos.adapters.log_notifier import LogNotifier
@@ -33,25 +33,36 @@ def speech(settings: Settings) -> OpenAiSpeech:
     return OpenAiSpeech(client, settings.speech(), micro_usd_per_minute=prices)
 
 
+CUTTING = Cutting()
+
+
+def chunking(settings: Settings) -> Chunking:
+    return Chunking(**settings.chunking)
+
+
+def shape(settings: Settings, function: Function) -> str:
+    """The settings that shape a function's results, as text: they are a part of its fingerprint."""
+    shapes = {
+        "transcribe-video": f"{settings.speech()} {CUTTING!r}",
+        "generate-embeddings": f"{settings.embedding()}/{settings.dimensions()} {chunker(chunking(settings))}",
+    }
+    return shapes.get(function.name, "")
+
+
 def staff(settings: Settings, functions: Iterable[Function], read_codec: Codec, projected: Pool) -> list[Staff]:
     """Each function with the adapters that it asks for by name, and with what shapes its results."""
-    cutting = Cutting()
     adapters: dict[str, object] = {
         "scratch": DirectoryScratch(settings.home.resolve() / "scratch"),
         "storage": store(settings),
-        "media": PyAvMedia(Limits(), cutting),
+        "media": PyAvMedia(Limits(), CUTTING),
         "speech": speech(settings),
         "embedder": embedder(settings),
-        "chunking": DEFAULT,
+        "chunking": chunking(settings),
         "transcripts": LogTranscripts(LogReader(cluster(settings)), read_codec),
         "catalogue": ProjectedCatalogue(projected),
         "notifier": LogNotifier(),
     }
-    shapes = {
-        "transcribe-video": f"{settings.speech()} {cutting!r}",
-        "generate-embeddings": f"{settings.embedding()}/{settings.dimensions()} {chunker(DEFAULT)}",
-    }
-    return [Staff(f, {port: adapters[port] for port in f.ports}, shapes.get(f.name, "")) for f in functions]
+    return [Staff(f, {port: adapters[port] for port in f.ports}, shape(settings, f)) for f in functions]
 
 
 async def run_worker(

@@ -13,6 +13,7 @@ PARTITIONS = 12
 MAX_MESSAGE_BYTES = 8 * 1024 * 1024  # an hour's transcript is under 1 MiB; whole results ride in facts
 
 KEYS = {
+    "operator.acted": "actId",
     "transcribe.requested": "creatorId",
     "embeddings.batch-reprocess": "batchId",
     "batch.expanded": "batchId",

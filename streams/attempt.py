@@ -12,7 +12,7 @@ from typing import assert_never
 import structlog
 
 from streams.codec import Codec, Received
-from streams.journal import Asked, Ended, Grant, Journal, Later, Lease, RunKey, Settlement, Suspect
+from streams.journal import Asked, Ended, Grant, Journal, Later, Lease, Rewind, RunKey, Settlement, Suspect
 from streams.kafka import DeliveryFailed, Outbox, TooLarge
 from streams.paying import Purse, Till
 from streams.providers import Gate
@@ -71,7 +71,7 @@ class Workplace:
         return max((gate.wait() for gate in self.gates), default=0.0)
 
 
-async def process(work: Workplace, received: Received, rewind: int, *, alone: bool = False) -> Outcome:
+async def process(work: Workplace, received: Received, rewind: Rewind, *, alone: bool = False) -> Outcome:
     """Processes one event as far as it can be now. Raises only CancelledError, after the attempt was given back."""
     key = RunKey(work.function.name, work.fingerprint, received.id)
     event, most = received.event, work.function.limit
@@ -247,7 +247,7 @@ class _Run:
 
     def _tell_spends(self, spends: Iterable[Spend]) -> None:
         for spend in spends:
-            if not spend.told and spend.token not in self._told:
+            if (self._lease.reemit or not spend.told) and spend.token not in self._told:
                 self._telling.tell_spend(spend)
                 self._told.add(spend.token)
 

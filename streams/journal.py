@@ -19,6 +19,16 @@ SQL = load_queries("streams.sql", "journal.sql")
 Ending = Literal["completed", "failed", "cancelled"]
 
 
+class Rewind(NamedTuple):
+    """The last rewind of a record's partition: what failed under an older number is tried anew."""
+
+    number: int = 0
+    reemit: bool = False  # what completed under an older number is run again as well, and says the same
+
+
+NO_REWIND = Rewind()
+
+
 class RunKey(NamedTuple):
     """One function's processing of one input, under one fingerprint."""
 
@@ -35,7 +45,7 @@ class Asked:
     run_id: str
     creator_id: str | None
     video_id: str | None
-    rewind: int = 0
+    rewind: Rewind = NO_REWIND
     most: int = 10  # runs of its creator and function at once, in the whole cluster
     alone: bool = False  # nothing else runs in this process, nor will while it lasts
 
@@ -52,6 +62,7 @@ class Lease:
     good_until: float  # time.monotonic() of this process
     crashes_alone: int = 0
     waited: float = 0.0  # seconds since it first waited for the world, with no attempt charged
+    reemit: bool = False  # it completed before: all that it said is to be said again
     cancelled: bool = False  # found out at a renewal
 
     def is_good(self) -> bool:
@@ -133,9 +144,10 @@ class Journal:
             self._held.pop(settlement.lease.token, None)
         return written
 
-    async def over(self, function: str, fingerprint: str, input_ids: Sequence[str], rewind: int = 0) -> set[str]:
+    async def over(self, function: str, fingerprint: str, inputs: Sequence[tuple[str, Rewind]]) -> set[str]:
         """Which of many inputs need no more work."""
-        asked = (function, fingerprint, input_ids, rewind)
+        ids, rewinds = [input_id for input_id, _ in inputs], [rewind for _, rewind in inputs]
+        asked = (function, fingerprint, ids, [r.number for r in rewinds], [r.reemit for r in rewinds])
         rows = await patiently(lambda: self._pool.fetch(SQL["over"], *asked))
         return {str(row["input_id"]) for row in rows}
 
@@ -173,7 +185,7 @@ class Journal:
         asked_at = time.monotonic()
         columns = zip(
             *(
-                (*a.key, a.run_id, a.creator_id, a.video_id, a.rewind, token, a.most, a.alone)
+                (*a.key, a.run_id, a.creator_id, a.video_id, *a.rewind, token, a.most, a.alone)
                 for a, token in asked
             ),
             strict=True,
@@ -192,7 +204,7 @@ class Journal:
     def _leased(self, row: Row, token: str, asked_at: float) -> Lease:
         lease = Lease(
             _key(row), token, row["attempts"], row["crashes"], row["first_started_at"], asked_at + self._lease,
-            row["crashes_alone"], row["waited"],
+            row["crashes_alone"], row["waited"], row["reemit"],
         )  # fmt: skip
         self._held[token] = lease
         return lease

@@ -42,15 +42,20 @@ class AckLedger(Generic[P]):
 
     def done(self, partition: P, offset: int, epoch: int) -> bool:
         """Notes that a record needs no more work. False for one of an older epoch: it changes nothing."""
-        state = self._partitions.get(partition)
-        if state is None or state.epoch != epoch:
+        if not self.is_current(partition, epoch):
             return False
+        state = self._partitions[partition]
         state.done.add(offset)
         while state.delivered and state.delivered[0] in state.done:
             offset = state.delivered.popleft()
             state.done.discard(offset)
             state.committable = state.delivered[0] if state.delivered else offset + 1
         return True
+
+    def is_current(self, partition: P, epoch: int) -> bool:
+        """Whether what was delivered in this epoch is still ours."""
+        state = self._partitions.get(partition)
+        return state is not None and state.epoch == epoch
 
     def committable(self, partition: P) -> int | None:
         """The next offset to read after a restart; None while nothing was finished from the front."""

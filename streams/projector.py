@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -11,7 +12,8 @@ from confluent_kafka import OFFSET_INVALID, Consumer, KafkaError, KafkaException
 
 from streams.codec import Codec, Received, Undecodable
 from streams.kafka import Cluster, to_record
-from streams.postgres import Connection, Pool, load_queries, patiently
+from streams.postgres import AWAY, Connection, Pool, load_queries, patiently
+from streams.progress import Progress, Standing
 from streams.projection import Projection, Rows, Table, fold, puts_of
 from streams.reading import watermarks
 from streams.record import Record
@@ -20,6 +22,7 @@ from streams.writing import write
 log = structlog.get_logger()
 SQL = load_queries("streams.sql", "projector.sql")
 
+PROGRESS_LOOK = 1.0  # seconds: as long as a rewind may wait to be seen
 MOST = 500  # records a transaction: below 100 the commits cost more than the rows; above 1,000 a reader waits for locks
 
 Place = tuple[str, int]  # topic, partition
@@ -157,6 +160,7 @@ class Projector:
         self._folding = folding
         self._expected: dict[Place, int | None] = {}
         self._trouble: Exception | None = None
+        self._next_look = 0.0
         self._loop = asyncio.get_running_loop()
         self._consumer = Consumer(
             cluster.settings(
@@ -190,6 +194,7 @@ class Projector:
                     raise self._trouble
                 if records:
                     await self._apply(records)
+                await self._go_where_it_is_wanted()
         finally:
             await asyncio.to_thread(self._consumer.close)
 
@@ -206,6 +211,29 @@ class Projector:
                 continue
             records.append(to_record(message))
         return records
+
+    async def _go_where_it_is_wanted(self) -> None:
+        """Once a second: a person's wish to fold a part of the log again. Its rows are joins, and stay as they are."""
+        if time.monotonic() < self._next_look:
+            return
+        self._next_look = time.monotonic() + PROGRESS_LOOK
+        progress = Progress(self._folding.pool, self._folding.topic_ids)
+        try:
+            wishes = (await progress.wanted([self._folding.group])).get(self._folding.group, {})
+            mine = {place: wish for place, wish in wishes.items() if place in self._expected}
+            if mine:
+                await asyncio.to_thread(self._go, {place: wish.offset for place, wish in mine.items()})
+                there = {p: Standing(wish.offset, wish.number, wish.reemit, "wanted") for p, wish in mine.items()}
+                await progress.note(self._folding.group, there)
+        except (KafkaException, *AWAY) as error:  # to be tried again in a second
+            log.warning("rewind", error=str(error) or type(error).__name__)
+
+    def _go(self, offsets: Mapping[Place, int]) -> None:
+        places = [TopicPartition(*place, offset) for place, offset in offsets.items()]
+        for place in places:
+            self._consumer.seek(place)
+        self._consumer.commit(offsets=places, asynchronous=False)
+        log.info("reading from elsewhere", group=self._folding.group, partitions=len(places), why="wanted")
 
     async def _apply(self, records: list[Record]) -> None:
         try:

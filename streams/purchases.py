@@ -104,6 +104,11 @@ class Purchases:
         """What has been paid for already, by key."""
         return await self._recall(tuple(keys)) if keys else {}
 
+    async def bought(self, keys: Sequence[str]) -> set[str]:
+        """Which of these have been paid for, without their results."""
+        rows = await patiently(lambda: self._pool.fetch(SQL["bought"], list(keys)))
+        return {row["key"] for row in rows}
+
     async def claim(self, wish: Wish) -> Claim:
         """Asks for leave to make a call. What is granted must be kept or released: others wait for it."""
         claim = await self._claim(wish)

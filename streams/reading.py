@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator, Mapping
 
-from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from schemas.event import Coordinates
 from streams.kafka import BrokerAway, Cluster, to_record
@@ -54,6 +54,50 @@ def committed(cluster: Cluster, group: str, places: Iterable[Place], patience: f
                 time.sleep(0.1)
     finally:
         consumer.close()
+
+
+def place_outside(cluster: Cluster, group: str, offsets: Mapping[Place, int]) -> bool:
+    """Commits offsets for a group that has no members. False: it has some, and nothing was changed. Blocks.
+
+    Raises:
+        BrokerAway: no answer.
+    """
+    consumer = Consumer(cluster.settings({"group.id": group, "enable.auto.commit": False}))
+    try:
+        consumer.commit(
+            offsets=[TopicPartition(*place, offset) for place, offset in offsets.items()], asynchronous=False
+        )
+    except KafkaException as error:
+        if error.args[0].code() in LIVE:
+            return False
+        raise BrokerAway(f"offsets of group {group}: {error.args[0].str()}") from error
+    finally:
+        consumer.close()
+    return True
+
+
+LIVE = (
+    KafkaError.UNKNOWN_MEMBER_ID,
+    KafkaError.ILLEGAL_GENERATION,
+    KafkaError.REBALANCE_IN_PROGRESS,
+)
+"""What a broker answers to a commit from outside, where a group has members."""
+
+
+def offsets_at(cluster: Cluster, places: Iterable[Place], moment_ms: int) -> dict[Place, int]:
+    """The first offset of each partition that was written then or later; where there is none, it is left out. Blocks.
+
+    Raises:
+        BrokerAway: no answer.
+    """
+    consumer = Consumer(cluster.settings({"group.id": "chronos.scan", "enable.auto.commit": False}))
+    try:
+        found = consumer.offsets_for_times([TopicPartition(*place, moment_ms) for place in places], timeout=15)
+    except KafkaException as error:
+        raise BrokerAway(f"offsets by time: {error.args[0].str()}") from error
+    finally:
+        consumer.close()
+    return {(p.topic, p.partition): p.offset for p in found if p.offset >= 0}
 
 
 class LogReader:

@@ -12,6 +12,7 @@ from schemas.avro import Undecodable
 from streams.alone import Company
 from streams.attempt import Acked, Alone, Aside, Outcome, Workplace, process
 from streams.deadletter import dead_letter
+from streams.journal import NO_REWIND, Rewind
 from streams.lanes import Lanes
 from streams.record import Record
 
@@ -28,7 +29,7 @@ class Job:
 
     record: Record
     ack: Callable[[], object]
-    rewind: int = 0
+    rewind: Rewind = NO_REWIND
     lane: str = ""
     dropped: bool = False
     task: asyncio.Task[None] | None = field(default=None, repr=False)
@@ -61,7 +62,7 @@ class Runner:
         """Whether no more should be fetched for now."""
         return len(self._jobs) > MOST_WAITING or self.waiting_bytes > MOST_BYTES
 
-    def submit(self, record: Record, ack: Callable[[], object], *, rewind: int = 0) -> None:
+    def submit(self, record: Record, ack: Callable[[], object], rewind: Rewind = NO_REWIND) -> None:
         """Takes a record over. `ack` is called when it needs no more work."""
         if self._ended:
             return
@@ -115,7 +116,8 @@ class Runner:
         try:
             while self._unseen:
                 some, self._unseen = self._unseen[:MOST_LOOKED_UP], self._unseen[MOST_LOOKED_UP:]
-                over = await self._work.journal.over(name, fingerprint, [input_id for input_id, _ in some])
+                asked = [(input_id, job.rewind) for input_id, job in some]
+                over = await self._work.journal.over(name, fingerprint, asked)
                 for input_id, job in some:
                     if input_id in over and job in self._jobs and job.task is None:
                         self._drop(job)

@@ -56,6 +56,10 @@ class PaidCall(Protocol[A_contra]):
         """The hash of provider, model, parameters and content: equal for equal results."""
         ...
 
+    def quote(self, arguments: Sequence[A_contra]) -> tuple[float, int]:
+        """What a call would use and cost (millionths of a dollar), as far as it can be known before it is made."""
+        ...
+
     async def __call__(self, arguments: Sequence[A_contra]) -> list[Answer]:
         """One call of the provider. Gives an answer for each argument, in their order.
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import structlog
@@ -19,6 +20,7 @@ from streams.journal import Journal, prepare
 from streams.kafka import Cluster, Outbox, Topics
 from streams.paying import Till
 from streams.postgres import AWAY, Pool
+from streams.progress import Progress, Wish
 from streams.providers import Providers
 from streams.purchases import Purchases
 from streams.reading import LogScan
@@ -29,6 +31,7 @@ from streams.watchdog import Watchdog
 
 log = structlog.get_logger()
 
+PROGRESS_LOOK = 1.0  # seconds: as long as a rewind may wait to be seen
 CRASH_PAUSE = 1.0  # seconds before a consumer that crashed is made anew
 
 
@@ -76,12 +79,15 @@ class Worker:
 
         Raises:
             TopicsMissing, BrokerAway: at the start; nothing was begun.
+            TopicReplaced: at the start, with the remedy.
             JournalReplaced: while it worked.
         """
         assert_fast_faust()
         quiet_faust()
         ids = await asyncio.to_thread(Topics(self._cluster).ids, TOPICS)
         await prepare(self._pool)
+        self._progress = Progress(self._pool, ids)
+        await self._progress.check(staff.function.group() for staff in self._staff)
         self._identity = await self._journal.identity()
         await self._refuse_an_empty_journal()
         outbox = Outbox(self._cluster)
@@ -103,12 +109,13 @@ class Worker:
         for staff in self._staff:
             runner = Runner(self._workplace(staff, outbox, codec), self._company)
             self._runners.append(runner)
-            apps.append(_App(staff.function, runner, self._consumers))
+            apps.append(_App(staff.function, runner, self._progress, self._consumers))
         await asyncio.gather(*(app.start() for app in apps))
         ready()
         chores = [app.supervise() for app in apps]
         chores += [
             self._every(self._lease / 3, self._housekeeping),
+            self._every(PROGRESS_LOOK, lambda: self._look_at_progress(apps)),
             self._every(30.0, lambda: sweep(self._purchases, outbox)),
             Watchdog(self._lease).run(),
         ]
@@ -131,6 +138,9 @@ class Worker:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await asyncio.gather(*(app.stop() for app in apps), return_exceptions=True)
+        with suppress(*AWAY):
+            for app in apps:
+                await app.note_progress()
 
     async def _refuse_an_empty_journal(self) -> None:
         if not await self._journal.is_empty():
@@ -150,6 +160,14 @@ class Worker:
         return Workplace(
             staff.function, fingerprint, staff.ports, self._journal, self._till, outbox, codec, gates, self._max_wait
         )  # fmt: skip
+
+    async def _look_at_progress(self, apps: Sequence[_App]) -> None:
+        """Notes what was committed, and looks whether a person wants a group elsewhere."""
+        for app in apps:
+            await app.note_progress()
+        wishes = await self._progress.wanted([app.group for app in apps])
+        for app in apps:
+            app.look_for(wishes.get(app.group, {}))
 
     async def _housekeeping(self) -> None:
         await self._journal.renew()
@@ -174,13 +192,20 @@ async def _until(stop: asyncio.Event) -> None:
 class _App:
     """A function's consumer, made anew when it crashes (a broker that was away for long, say)."""
 
-    def __init__(self, function: Function, runner: Runner, settings: WorkerSettings) -> None:
-        self._function, self._runner, self._settings = function, runner, settings
+    def __init__(self, function: Function, runner: Runner, progress: Progress, settings: WorkerSettings) -> None:
+        self._function, self._runner, self._progress, self._settings = function, runner, progress, settings
+        self.group = function.group()
         self._app = self._new()
 
     def _new(self) -> FunctionApp:
         topics = [event.name for event in self._function.consumes]
-        return FunctionApp(self._runner, self._function.group(), topics, self._settings)
+        return FunctionApp(self._runner, self._progress, self.group, topics, self._settings)
+
+    async def note_progress(self) -> None:
+        await self._app.safe_consumer().note_progress()
+
+    def look_for(self, wishes: Mapping[tuple[str, int], Wish]) -> None:
+        self._app.safe_consumer().look_for(wishes)
 
     async def start(self) -> None:
         await self._app.start()

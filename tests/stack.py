@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -82,16 +82,22 @@ class Stack:
             "CHRONOS_LEASE": "4",
         }
 
-    def start(self, name: str, *argv: str, within: Sequence[str] = ()) -> None:
-        """Starts `chronos worker ARGV` as a process of its own; `within` goes before the command."""
+    def start(
+        self, name: str, *argv: str, within: Sequence[str] = (), more: Mapping[str, str] | None = None
+    ) -> None:  # fmt: skip
+        """Starts `chronos worker ARGV` as a process of its own; `within` goes before the command, `more` into its
+        environment."""
         command = [*within, sys.executable, "-m", "chronos", "worker", *argv]
         with (self.home / f"{name}.log").open("ab") as log:
             self.processes[name] = subprocess.Popen(
-                command, env=self.environment(), stdout=log, stderr=subprocess.STDOUT
+                command, env=self.environment() | dict(more or {}), stdout=log, stderr=subprocess.STDOUT
             )
 
-    def start_functions(self, name: str = "functions", *, within: Sequence[str] = ()) -> None:
-        self.start(name, *(word for function in FUNCTIONS for word in ("--function", function.name)), within=within)
+    def start_functions(
+        self, name: str = "functions", *, within: Sequence[str] = (), more: Mapping[str, str] | None = None
+    ) -> None:  # fmt: skip
+        words = [word for function in FUNCTIONS for word in ("--function", function.name)]
+        self.start(name, *words, within=within, more=more)
 
     def start_projection(self, name: str = "projection") -> None:
         self.start(name, "--projection")

@@ -72,12 +72,17 @@ class OpenAiEmbedder:
         asked = ["embedding", PROVIDER, self.model, self._dimensions, self._manner.passage + text]
         return hashlib.sha256(json.dumps(asked).encode()).hexdigest()
 
+    def quote(self, arguments: Sequence[str]) -> tuple[float, int]:
+        """See streams.stage.PaidCall. Tokens are estimated: only the provider counts them."""
+        tokens = _estimate([self._manner.passage + text for text in arguments])
+        return tokens, self._cost(tokens)
+
     async def __call__(self, arguments: Sequence[str]) -> list[Answer]:
         """See streams.stage.PaidCall. A call's tokens are shared out by the length of the texts."""
         texts = [self._manner.passage + text for text in arguments]
         vectors, tokens, pause = await self._embed(texts)
         weights = [len(text.encode()) for text in texts]
-        costs = apportion(round(tokens * self._price / 1_000_000), weights)
+        costs = apportion(self._cost(tokens), weights)
         shares = zip(vectors, apportion(tokens, weights), costs, strict=True)
         return [Answer(vector, share, cost, pause) for vector, share, cost in shares]
 
@@ -89,6 +94,9 @@ class OpenAiEmbedder:
         """
         vectors, _, _ = await self._embed([self._manner.query + text])
         return vectors[0]
+
+    def _cost(self, tokens: int) -> int:
+        return round(tokens * self._price / 1_000_000)
 
     async def _embed(self, texts: list[str]) -> tuple[list[bytes], int, float]:
         """The vectors in the order of the texts, the tokens that they cost together, and for how many seconds the
@@ -139,9 +147,14 @@ def _in_order(answer: dict[str, Any], count: int) -> list[dict[str, Any]]:
 
 
 def _tokens(answer: dict[str, Any], texts: list[str]) -> int:
-    """What the provider counted; where it does not say, an estimate of four bytes a token."""
+    """What the provider counted; where it does not say, an estimate."""
     usage = answer.get("usage")
     counted = usage.get("prompt_tokens") if isinstance(usage, dict) else None
     if isinstance(counted, int) and not isinstance(counted, bool) and counted >= 0:
         return counted
+    return _estimate(texts)
+
+
+def _estimate(texts: Sequence[str]) -> int:
+    """Four bytes a token."""
     return sum(math.ceil(len(text.encode()) / 4) for text in texts)

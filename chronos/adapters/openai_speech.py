@@ -73,6 +73,11 @@ class OpenAiSpeech:
         asked = ["speech", PROVIDER, self.model, language(segment.language), dict(self._ability.parameters), *place]
         return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
 
+    def quote(self, arguments: Sequence[Segment]) -> tuple[float, int]:
+        """See streams.stage.PaidCall. By the length of the sound, as it is billed."""
+        seconds = sum(round(segment.end - segment.start, 3) for segment in arguments)
+        return seconds, round(seconds * self._price / 60)
+
     async def __call__(self, arguments: Sequence[Segment]) -> list[Answer]:
         """See streams.stage.PaidCall. There is one argument: the API takes one file a call."""
         (segment,) = arguments
@@ -80,9 +85,9 @@ class OpenAiSpeech:
         answer = understood(content, _SPEECH)
         if not isinstance(answer.get("text"), str):
             raise nonsense(f"no text, but {sorted(answer)[:10]}", _SPEECH)
-        seconds = round(segment.end - segment.start, 3)
+        seconds, cost = self.quote(arguments)
         result = json.dumps(answer, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()
-        return [Answer(result, seconds, round(seconds * self._price / 60), pause)]
+        return [Answer(result, seconds, cost, pause)]
 
     def hear(self, segment: Segment, result: bytes) -> tuple[list[TranscriptSegment], str | None]:
         """See agents.ports.Speech."""

@@ -26,14 +26,19 @@ SPOKEN = {
     "chronos.house.NotOurs": "",
     "chronos.letters.AnotherAtWork": "",
     "chronos.letters.NoSuchLetter": "",
+    "chronos.offsets.BadWay": "",
     "chronos.queries.NoSuchVideo": "",
     "chronos.queries.RunIsOver": "",
+    "chronos.rewinding.NoSuchGroup": "",
+    "chronos.rewinding.NotMoved": "",
+    "chronos.rewinding.PlanIsStale": "",
     "schemas.avro.Undecodable": "",
     "schemas.avro.Unreleased": "",
     "streams.kafka.BrokerAway": BROKER,
     "streams.kafka.DeliveryFailed": BROKER,
     "streams.kafka.TooLarge": "send less at once",
     "streams.kafka.TopicsMissing": "",
+    "streams.progress.TopicReplaced": "",
     "streams.projector.LogTruncated": "",
     "streams.projector.TopicChanged": "",
     "streams.retry.Fault": "",
@@ -43,7 +48,13 @@ SPOKEN = {
 """Errors that say in one line what is wrong, and the remedy where they do not name it themselves. By name, so that none
 of their modules is imported for the sake of another's error."""
 
-WRONG_USE = {"chronos.cli.state.WrongUse", "schemas.avro.Undecodable", "pydantic_core._pydantic_core.ValidationError"}
+WRONG_USE = {
+    "chronos.cli.state.WrongUse",
+    "chronos.offsets.BadWay",
+    "chronos.rewinding.NoSuchGroup",
+    "schemas.avro.Undecodable",
+    "pydantic_core._pydantic_core.ValidationError",
+}
 
 
 class OneLine:

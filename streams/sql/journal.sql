@@ -1,12 +1,12 @@
 -- name: begin
-SELECT * FROM journal.begin_runs($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+SELECT * FROM journal.begin_runs($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
 
 -- name: look
 -- What there is of runs that were not granted. An ending that was not told yet is taken over for telling; what killed
 -- three workers is to be asked for again, alone.
 SELECT
     r.function, r.fingerprint, r.input_id, r.ending, r.error, r.told, r.attempts, r.crashes, r.crashes_alone,
-    r.first_started_at, r.lease_token, journal.is_suspect(r) AS suspect,
+    r.first_started_at, r.lease_token, r.reemit, journal.is_suspect(r) AS suspect,
     coalesce(extract(epoch FROM now() - r.waits_since), 0)::float8 AS waited,
     greatest(
         extract(epoch FROM r.next_attempt_at - now()), extract(epoch FROM r.lease_until - now()), 0
@@ -17,9 +17,10 @@ JOIN unnest($1::text[], $2::text[], $3::uuid[]) AS asked (function, fingerprint,
 
 -- name: over
 -- Which of many inputs need no more work.
-SELECT input_id FROM journal.runs
-WHERE function = $1 AND fingerprint = $2 AND input_id = ANY($3::uuid[]) AND ending IS NOT NULL AND told
-    AND NOT (ending = 'failed' AND rewind < $4)
+SELECT r.input_id FROM journal.runs AS r
+JOIN unnest($3::uuid[], $4::int[], $5::bool[]) AS a (input_id, rewind, reemit) USING (input_id)
+WHERE r.function = $1 AND r.fingerprint = $2 AND r.ending IS NOT NULL AND r.told
+    AND NOT journal.is_asked_again(r, a.rewind, a.reemit)
 
 -- name: settle
 -- Writes how an attempt ended, if its owner still holds the lease.

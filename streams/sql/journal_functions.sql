@@ -6,23 +6,30 @@ LANGUAGE sql IMMUTABLE AS $$
     SELECT r.crashes + (r.lease_token IS NOT NULL AND NOT r.alone)::integer >= 3
 $$;
 
+-- Whether a run that is over is to be run again: it failed under an older rewind, or all facts of it are to be said again.
+CREATE OR REPLACE FUNCTION journal.is_asked_again(r journal.runs, rewind integer, reemit boolean) RETURNS boolean
+LANGUAGE sql IMMUTABLE AS $$
+    SELECT r.told AND r.rewind < $2 AND (r.ending = 'failed' OR (r.ending = 'completed' AND $3))
+$$;
+
 -- Whether a run may begin: it is not over, nobody holds it, its wait is over, and one that kills workers is taken alone.
-CREATE OR REPLACE FUNCTION journal.may_begin(r journal.runs, rewind integer, alone boolean) RETURNS boolean
+CREATE OR REPLACE FUNCTION journal.may_begin(r journal.runs, rewind integer, reemit boolean, alone boolean)
+RETURNS boolean
 LANGUAGE sql STABLE AS $$
-    SELECT (r.ending IS NULL OR (r.ending = 'failed' AND r.told AND r.rewind < $2))
+    SELECT (r.ending IS NULL OR journal.is_asked_again(r, $2, $3))
         AND (r.lease_until IS NULL OR r.lease_until < clock_timestamp())
         AND (r.next_attempt_at IS NULL OR r.next_attempt_at <= clock_timestamp())
-        AND ($3 OR NOT journal.is_suspect(r))
+        AND ($4 OR NOT journal.is_suspect(r))
 $$;
 
 -- Grants runs: new ones, those whose wait is over, those whose owner died; of a creator never more at once than `most`,
 -- in the whole cluster. A row that is not granted is not returned.
 CREATE OR REPLACE FUNCTION journal.begin_runs(
     functions text[], fingerprints text[], inputs uuid[], run_ids uuid[], creators text[], videos text[],
-    rewinds integer[], tokens uuid[], most integer[], alone boolean[], lease double precision
+    rewinds integer[], reemits boolean[], tokens uuid[], most integer[], alone boolean[], lease double precision
 ) RETURNS TABLE (
     function text, fingerprint text, input_id uuid, attempts integer, crashes integer, crashes_alone integer,
-    first_started_at bigint, waited double precision
+    first_started_at bigint, waited double precision, reemit boolean
 )
 LANGUAGE plpgsql AS $$
 #variable_conflict use_column
@@ -53,16 +60,16 @@ BEGIN
     RETURN QUERY
     WITH asked AS (
         SELECT * FROM unnest(
-            functions, fingerprints, inputs, run_ids, creators, videos, rewinds, tokens, most, alone
+            functions, fingerprints, inputs, run_ids, creators, videos, rewinds, reemits, tokens, most, alone
         ) WITH ORDINALITY AS a (
-            function, fingerprint, input_id, run_id, creator_id, video_id, rewind, token, most, alone, place
+            function, fingerprint, input_id, run_id, creator_id, video_id, rewind, reemit, token, most, alone, place
         )
     ), able AS (
         SELECT a.*, row_number() OVER (PARTITION BY a.function, a.creator_id ORDER BY a.place) AS turn
         FROM asked AS a
         LEFT JOIN journal.runs AS r
             ON (r.function, r.fingerprint, r.input_id) = (a.function, a.fingerprint, a.input_id)
-        WHERE r.function IS NULL OR journal.may_begin(r, a.rewind, a.alone)
+        WHERE r.function IS NULL OR journal.may_begin(r, a.rewind, a.reemit, a.alone)
     ), live AS (
         SELECT r.function, r.creator_id, count(*) AS count
         FROM journal.runs AS r
@@ -72,10 +79,10 @@ BEGIN
         GROUP BY r.function, r.creator_id
     )
     INSERT INTO journal.runs AS r (
-        function, fingerprint, input_id, run_id, creator_id, video_id, rewind, first_started_at, attempts, alone,
-        lease_token, lease_until
+        function, fingerprint, input_id, run_id, creator_id, video_id, rewind, reemit, first_started_at, attempts,
+        alone, lease_token, lease_until
     )
-    SELECT a.function, a.fingerprint, a.input_id, a.run_id, a.creator_id, a.video_id, a.rewind,
+    SELECT a.function, a.fingerprint, a.input_id, a.run_id, a.creator_id, a.video_id, a.rewind, a.reemit,
         (extract(epoch FROM clock_timestamp()) * 1000000)::bigint, 1, a.alone,
         a.token, clock_timestamp() + make_interval(secs => lease)
     FROM able AS a
@@ -84,29 +91,30 @@ BEGIN
     ORDER BY a.function, a.fingerprint, a.input_id
     ON CONFLICT (function, fingerprint, input_id) DO UPDATE SET
         attempts = CASE
-            WHEN r.rewind < excluded.rewind AND r.ending = 'failed' THEN 1
-            WHEN r.lease_token IS NULL THEN r.attempts + 1
-            ELSE r.attempts -- the attempt of a worker that died is made again
+            WHEN r.ending = 'failed' THEN 1
+            WHEN r.ending = 'completed' OR r.lease_token IS NOT NULL THEN r.attempts -- it says the same again
+            ELSE r.attempts + 1
         END,
         crashes = CASE
-            WHEN r.rewind < excluded.rewind AND r.ending = 'failed' THEN 0
+            WHEN r.ending = 'failed' THEN 0
             ELSE r.crashes + (r.lease_token IS NOT NULL AND NOT r.alone)::integer
         END,
         crashes_alone = CASE
-            WHEN r.rewind < excluded.rewind AND r.ending = 'failed' THEN 0
+            WHEN r.ending = 'failed' THEN 0
             ELSE r.crashes_alone + (r.lease_token IS NOT NULL AND r.alone)::integer
         END,
         ending = NULL,
         error = NULL,
         told = false,
         rewind = greatest(r.rewind, excluded.rewind),
+        reemit = CASE WHEN r.ending IS NULL THEN r.reemit ELSE r.ending = 'completed' END,
         next_attempt_at = NULL,
         alone = excluded.alone,
         lease_token = excluded.lease_token,
         lease_until = excluded.lease_until
-    WHERE journal.may_begin(r, excluded.rewind, excluded.alone)
+    WHERE journal.may_begin(r, excluded.rewind, excluded.reemit, excluded.alone)
     RETURNING r.function, r.fingerprint, r.input_id, r.attempts, r.crashes, r.crashes_alone, r.first_started_at,
-        coalesce(extract(epoch FROM clock_timestamp() - r.waits_since), 0)::double precision;
+        coalesce(extract(epoch FROM clock_timestamp() - r.waits_since), 0)::double precision, r.reemit;
 END
 $$;
 

@@ -14,7 +14,8 @@ CREATE TABLE IF NOT EXISTS journal.runs (
     run_id uuid NOT NULL,
     creator_id text,
     video_id text,
-    rewind integer NOT NULL DEFAULT 0,
+    rewind integer NOT NULL DEFAULT 0, -- the number of the last rewind under which it was begun
+    reemit boolean NOT NULL DEFAULT false, -- it was completed before, and says its facts again
     first_started_at bigint NOT NULL, -- microseconds, the database's clock: the sequence of all that this run says
     attempts integer NOT NULL DEFAULT 0,
     crashes integer NOT NULL DEFAULT 0, -- workers that died while they had it beside other runs
@@ -39,6 +40,16 @@ BEGIN
         ALTER TABLE journal.runs ADD COLUMN alone boolean NOT NULL DEFAULT false,
             ADD COLUMN crashes_alone integer NOT NULL DEFAULT 0, ADD COLUMN waits_since timestamptz,
             DROP CONSTRAINT IF EXISTS runs_ending_check;
+    END IF;
+END $$;
+
+DO $$ -- journals of before 26 November 2026
+BEGIN
+    IF NOT EXISTS (
+        SELECT FROM information_schema.columns
+        WHERE (table_schema, table_name, column_name) = ('journal', 'runs', 'reemit')
+    ) THEN
+        ALTER TABLE journal.runs ADD COLUMN reemit boolean NOT NULL DEFAULT false;
     END IF;
 END $$;
 
@@ -102,5 +113,23 @@ CREATE TABLE IF NOT EXISTS journal.choices ( -- what a function chose once, and 
     name text PRIMARY KEY,
     choice bytea NOT NULL
 );
+
+CREATE SEQUENCE IF NOT EXISTS journal.rewinds AS integer; -- a rewind's number: greater is later
+
+CREATE TABLE IF NOT EXISTS journal.progress ( -- how far each group has committed: a rewind is told from a crash by it
+    "group" text,
+    topic_id text,
+    topic text NOT NULL,
+    "partition" integer,
+    partitions integer NOT NULL,
+    next_offset bigint, -- null: nothing was committed yet
+    number integer NOT NULL DEFAULT 0, -- of the last rewind
+    reemit boolean NOT NULL DEFAULT false, -- that rewind has completed runs say their facts again
+    wanted_offset bigint, -- where a person wants it to be, until its owner has gone there
+    wanted_number integer,
+    wanted_reemit boolean,
+    PRIMARY KEY ("group", topic_id, "partition")
+);
+CREATE INDEX IF NOT EXISTS progress_wanted ON journal.progress ("group") WHERE wanted_offset IS NOT NULL;
 
 INSERT INTO journal.identity DEFAULT VALUES ON CONFLICT DO NOTHING;

@@ -1,6 +1,9 @@
 -- name: recall
 SELECT key, result, quantity, cost_micro_usd FROM journal.paid WHERE key = ANY($1::text[])
 
+-- name: bought
+SELECT key FROM journal.paid WHERE key = ANY($1::text[])
+
 -- name: claim
 SELECT * FROM journal.claim($1, $2, $3, $4, $5, $6)
 

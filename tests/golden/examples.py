@@ -15,6 +15,7 @@ from schemas.embedding import (
     Vector,
 )
 from schemas.event import Coordinates, Event
+from schemas.operating import OperatorActed
 from schemas.running import (
     Error,
     FailedEvent,
@@ -171,4 +172,14 @@ EXAMPLES: list[Event] = [
     SpaceRegistered(space=SPACE, model="text-embedding-3-small", dimensions=1536, by="Ada", why="der erste Raum"),
     SpaceActivated(space=SPACE, by="Ada", why="gefüllt"),
     SpaceRetired(space=SPACE, by="Ada", why="ersetzt"),
+    OperatorActed(
+        act_id="0198-rewind",
+        act="rewind",
+        target="chronos.generate-embeddings",
+        by="Ada",
+        reason="größere Stücke",
+        plan='{"events": 37}',
+        outcome='{"moved": 12}',
+        acted_at=datetime(2026, 11, 25, 21, 0, 0, 1, UTC),
+    ),
 ]

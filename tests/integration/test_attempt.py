@@ -14,7 +14,7 @@ from schemas.running import FunctionFailed
 from schemas.transcription import TranscribeRequested, TranscriptionStarted
 from streams.attempt import Acked, Aside, Outcome, Workplace, process
 from streams.codec import Codec, Received
-from streams.journal import Journal, prepare
+from streams.journal import NO_REWIND, Journal, prepare
 from streams.kafka import DeliveryFailed, Stored
 from streams.paying import Till
 from streams.postgres import Pool, connect
@@ -76,7 +76,7 @@ async def until_acked(work: Workplace, one: Received) -> Outcome:
     outcome: Outcome = Aside(0.0)
     while isinstance(outcome, Aside):
         await asyncio.sleep(outcome.seconds)
-        outcome = await process(work, one, 0)
+        outcome = await process(work, one, NO_REWIND)
     return outcome
 
 
@@ -111,9 +111,9 @@ async def test_an_ending_whose_telling_failed_is_told_later_and_once(pool: Pool,
     place, one = work(pool, box, waited), received()
     box.refused = {FunctionFailed.name}
     for _ in range(2):  # as its attempt ends, and as a stored ending is told
-        assert isinstance(await process(place, one, 0), Aside)
+        assert isinstance(await process(place, one, NO_REWIND), Aside)
     assert box.failures() == []
     box.refused = set()
-    assert await process(place, one, 0) == Acked()
-    assert await process(place, one, 0) == Acked()
+    assert await process(place, one, NO_REWIND) == Acked()
+    assert await process(place, one, NO_REWIND) == Acked()
     assert len(box.failures()) == 1

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from streams.journal import Asked, Ended, Journal, Later, Lease, RunKey, Settlement, Suspect, prepare
+from streams.journal import Asked, Ended, Journal, Later, Lease, Rewind, RunKey, Settlement, Suspect, prepare
 from streams.postgres import Pool, connect
 from streams.purchases import Purchase, Purchases, Wish
 from streams.retry import Problem
@@ -24,7 +24,7 @@ async def pool(database_url: str) -> AsyncIterator[Pool]:
 
 def asked(rewind: int = 0, creator: str | None = None, *, alone: bool = False) -> Asked:
     key = RunKey("f", "1", str(uuid.uuid4()))
-    return Asked(key, str(uuid.uuid4()), creator or str(uuid.uuid4()), "tides", rewind, alone=alone)
+    return Asked(key, str(uuid.uuid4()), creator or str(uuid.uuid4()), "tides", Rewind(rewind), alone=alone)
 
 
 async def test_a_run_has_one_owner_at_a_time(pool: Pool):
@@ -80,9 +80,9 @@ async def test_a_rewind_gives_failed_runs_fresh_attempts_and_leaves_completed_on
     problem = Problem("SpeechUnavailable", "down", True)
     await journal.settle(Settlement(await journal.begin(failed), ending="failed", problem=problem, told=True))
     await journal.settle(Settlement(await journal.begin(completed), ending="completed", told=True))
-    again = Asked(failed.key, failed.run_id, "ada", "tides", rewind=1)
+    again = Asked(failed.key, failed.run_id, "ada", "tides", Rewind(1))
     assert (await journal.begin(again)).attempt == 1
-    assert isinstance(await journal.begin(Asked(completed.key, completed.run_id, "ada", "tides", rewind=1)), Ended)
+    assert isinstance(await journal.begin(Asked(completed.key, completed.run_id, "ada", "tides", Rewind(1))), Ended)
 
 
 async def test_of_two_purchases_of_one_thing_the_first_stands_and_both_are_on_the_bill(pool: Pool):

@@ -1,0 +1,144 @@
+"""What processing records again would come to: which are over, which would run, and what those would pay for."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from agents.ports import Audio, Fetched
+from chronos import app
+from chronos.adapters.log_transcripts import LogTranscripts
+from chronos.config import Settings
+from chronos.working import chunking, shape, speech
+from schemas.topics import TOPICS
+from schemas.transcription import AudioExtracted
+from streams.codec import Codec, Received, Undecodable
+from streams.journal import Journal, Rewind
+from streams.postgres import Pool
+from streams.purchases import Purchases
+from streams.reading import LogReader, LogScan
+from streams.record import Record
+from streams.rehearsal import Foreseen, Unforeseeable, rehearse
+from streams.stage import Function, PaidCall
+
+
+@dataclass
+class Foresight:
+    """What records that are to be processed again would come to."""
+
+    events: int = 0
+    passed_over: int = 0  # unreadable, or not for this function
+    silent: int = 0  # over, and acked without a word
+    runs: int = 0
+    videos: set[tuple[str | None, str]] = field(default_factory=set)  # of the runs
+    creators: set[str | None] = field(default_factory=set)
+    needs: Foreseen = field(default_factory=Foreseen)
+
+
+class Foreseer:
+    """Looks ahead for one function, as it would work with these settings."""
+
+    def __init__(self, settings: Settings, function: Function, codec: Codec, pool: Pool) -> None:
+        self._settings, self._function, self._codec = settings, function, codec
+        self._journal, self._purchases = Journal(pool), Purchases(pool)
+        self.fingerprint = function.fingerprint(shape(settings, function))
+        self._ports = self._without_effects()
+        self._planned: set[str] = set()
+        self._audio: dict[str, AudioExtracted] | None = None
+
+    async def look(self, records: Iterable[Record], rewind: Rewind, into: Foresight) -> None:
+        """Adds what these records would come to."""
+        asked = []
+        for record in records:
+            into.events += 1
+            received = self._read(record)
+            if received is None:
+                into.passed_over += 1
+            else:
+                asked.append(received)
+        ids = [(received.id, rewind) for received in asked]
+        over = await self._journal.over(self._function.name, self.fingerprint, ids)
+        into.silent += len(over)
+        for received in asked:
+            if received.id not in over:
+                await self._foresee(received, into)
+
+    def _read(self, record: Record) -> Received | None:
+        try:
+            received = self._codec.read(record)
+        except Undecodable:
+            return None
+        return received if self._function.accepts(received.event) else None
+
+    async def _foresee(self, received: Received, into: Foresight) -> None:
+        into.runs += 1
+        into.videos.add((received.event.owner(), received.event.subject()))
+        into.creators.add(received.event.owner())
+        if not any(isinstance(port, PaidCall) for port in self._ports.values()):
+            return
+        ports = self._ports
+        if "media" in ports:
+            ports = {**ports, **_Remembered((await self._sounds()).get(received.id)).ports()}
+        into.needs += await rehearse(self._function, received, ports, (self._journal, self._purchases), self._planned)
+
+    def _without_effects(self) -> Mapping[str, Any]:
+        """The function's ports, of which none does anything but read."""
+        if "speech" in self._function.ports:
+            return {"speech": speech(self._settings), "media": None}
+        if "embedder" in self._function.ports:
+            transcripts = LogTranscripts(LogReader(app.cluster(self._settings)), self._codec)
+            return {
+                "embedder": app.embedder(self._settings),
+                "chunking": chunking(self._settings),
+                "transcripts": transcripts,
+            }
+        return {}
+
+    async def _sounds(self) -> dict[str, AudioExtracted]:
+        """What was found in each video before, by the id of the request."""
+        if self._audio is None:
+            self._audio = await asyncio.to_thread(self._read_sounds)
+        return self._audio
+
+    def _read_sounds(self) -> dict[str, AudioExtracted]:
+        scan = LogScan(app.cluster(self._settings))
+        ends = scan.ends({AudioExtracted.name: TOPICS[AudioExtracted.name].partitions})
+        begins, until = {p: low for p, (low, _) in ends.items()}, {p: high for p, (_, high) in ends.items()}
+        found: dict[str, AudioExtracted] = {}
+        for batch in scan.read(until, begins):
+            for record in batch:
+                try:
+                    received = self._codec.read(record)
+                except Undecodable:
+                    continue
+                if isinstance(received.event, AudioExtracted):
+                    found[received.cause_id] = received.event
+        return found
+
+
+class _Remembered:
+    """Store and media out of what was found in a video before: nothing is fetched and nothing decoded."""
+
+    def __init__(self, found: AudioExtracted | None) -> None:
+        self._found = found
+
+    def ports(self) -> dict[str, Any]:
+        return {"scratch": self, "storage": self, "media": self}
+
+    @asynccontextmanager
+    async def room(self) -> AsyncIterator[Path]:
+        yield Path("nowhere")
+
+    async def fetch(self, path: str, room: Path) -> Fetched:
+        if self._found is None:
+            raise Unforeseeable("nobody has looked into this video yet")
+        return Fetched(room, self._found.bytes, self._found.sha256)
+
+    async def extract_audio(self, source: Fetched, room: Path) -> Audio:
+        assert self._found is not None
+        spans: Sequence[tuple[float, float]] = [(span.start, span.end) for span in self._found.segments]
+        return Audio(source, room, self._found.codec, self._found.duration_seconds, tuple(spans))

@@ -1,0 +1,44 @@
+"""What operators do goes on the log: who, why, what was meant and what came of it."""
+
+from __future__ import annotations
+
+import getpass
+import json
+import os
+import uuid
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from chronos import app
+from chronos.config import Settings
+from chronos.sending import sender
+from schemas.operating import OperatorActed
+
+
+def operator() -> str:
+    """CHRONOS_OPERATOR, or who is logged in here."""
+    try:
+        return os.environ.get("CHRONOS_OPERATOR") or getpass.getuser()
+    except (KeyError, OSError):  # a container's user may have no name
+        return f"uid {os.getuid()}"
+
+
+async def tell(
+    settings: Settings, act: str, target: str, reason: str | None, plan: Mapping[str, Any], outcome: Mapping[str, Any]
+) -> str:
+    """Puts an act on the log; gives its id."""
+    said = OperatorActed(
+        act_id=str(uuid.uuid4()),
+        act=act,
+        target=target,
+        by=operator(),
+        reason=reason,
+        plan=json.dumps(plan),
+        outcome=json.dumps(outcome),
+        acted_at=datetime.now(UTC),
+    )
+    ids = await app.topic_ids(settings)
+    async with sender(app.cluster(settings), ids, "operator") as send:
+        await send.send(said)
+    return said.act_id
