@@ -230,7 +230,7 @@ class _Embedder:
         tokens = 0
         for vector, text in zip(vectors, texts, strict=True):
             words = re.findall(r"\w+", text.lower()) or [text]
-            tokens += len(words)
+            tokens += -(-len(text.encode()) // 4)  # what people reckon with: four bytes a token
             for word in words:
                 places, signs = _places(word)
                 np.add.at(vector, places % len(vector), signs)

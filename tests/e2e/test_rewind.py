@@ -6,16 +6,17 @@ import asyncio
 import csv
 import io
 import json
-import subprocess
-import sys
 import zlib
 from collections import defaultdict
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from click.testing import Result
+from typer.testing import CliRunner
 
 from chronos import app, offsets, rewinding
+from chronos.cli import root
 from chronos.devstack.kafka import kafka_tool
 from chronos.offsets import Earliest
 from chronos.sending import Sent
@@ -76,7 +77,7 @@ async def test_what_is_reemitted_is_what_was_said(hands: Hands, stack: Stack, tm
 
 
 @pytest.mark.parametrize("count", [7, pytest.param(100, marks=pytest.mark.long)])
-async def test_a_plan_says_what_happens_to_the_event_and_to_the_cent(
+async def test_a_plan_says_what_happens_to_the_event_and_to_the_millionth(
     hands: Hands, stack: Stack, tmp_path: Path, count: int
 ):
     """Some videos were cut by another rule: exactly those run, and exactly their new texts are paid for."""
@@ -94,13 +95,12 @@ async def test_a_plan_says_what_happens_to_the_event_and_to_the_cent(
 
     calls, cost = len(stack.provider.calls()), await spent(hands)
     planned = await rewinding.plan(hands.settings, EMBED, Earliest())
-    assert planned.foresight.needs.calls == planned.foresight.runs >= old
+    assert planned.foresight.needs.calls == planned.foresight.runs == old
+    assert planned.foresight.silent == planned.foresight.events - old
     await rewinding.execute(hands.settings, planned, reason="chunks")
-    await until("the runs are over", lambda: embedded(hands, planned.foresight.runs))
     await until("all is acked", lambda: caught_up(hands))
     assert len(stack.provider.calls()) - calls == planned.foresight.needs.calls
-    paid = await spent(hands) - cost
-    assert round(paid / 10_000) == round(planned.foresight.needs.cost_micro_usd / 10_000)
+    assert await spent(hands) - cost == planned.foresight.needs.cost_micro_usd > 0
     assert (await rewinding.plan(hands.settings, EMBED, Earliest())).foresight.runs == 0
 
 
@@ -136,7 +136,7 @@ async def test_each_way_means_what_it_means_to_kafkas_own_tool(hands: Hands, sta
         for name, way in WAYS.items():
             said = [words.get(word, word) for word in way]
             theirs = await asyncio.to_thread(of_kafkas_tool, stack, TRANSCRIBE, said)
-            ours = await asyncio.to_thread(of_ours, stack, TRANSCRIBE, said)
+            ours = await of_ours(stack, TRANSCRIBE, said)
             if name == "a while ago":  # the two look a second apart
                 assert ours.keys() == theirs.keys()
             else:
@@ -201,8 +201,8 @@ async def test_what_makes_no_sense_is_one_line_and_changes_nothing(
     other.write_text("nobody,0,1\n")
     before = (await rewinding.ground(hands.settings, TRANSCRIBE)).committed
     named = [{"WRONG": str(wrong), "OTHER": str(other)}.get(word, word) for word in words]
-    done = await asyncio.to_thread(chronos, stack, "rewind", *named)
-    assert done.returncode == code, done.stderr
+    done = await chronos(stack, "rewind", *named)
+    assert done.exit_code == code, done.stderr
     assert said in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
     assert (await rewinding.ground(hands.settings, TRANSCRIBE)).committed == before
@@ -230,15 +230,6 @@ async def spent(hands: Hands) -> int:
     return int(
         await hands.pool.fetchval(
             "SELECT coalesce(sum(cost_micro_usd), 0) FROM journal.spends WHERE function = 'generate-embeddings'"
-        )
-    )
-
-
-async def embedded(hands: Hands, runs: int) -> bool:
-    """Whether so many runs are over under the newest fingerprint."""
-    return bool(
-        await hands.pool.fetchval(
-            "SELECT count(*) = 0 FROM journal.runs WHERE function = 'generate-embeddings' AND ending IS NULL"
         )
     )
 
@@ -290,15 +281,15 @@ def of_kafkas_tool(stack: Stack, group: str, way: list[str]) -> dict[tuple[str, 
     return {(row[-3], int(row[-2])): int(row[-1]) for row in rows}
 
 
-def of_ours(stack: Stack, group: str, way: list[str]) -> dict[tuple[str, int], int]:
-    said = chronos(stack, "rewind", group, *way, "--export")
-    assert said.returncode == 0, said.stderr
+async def of_ours(stack: Stack, group: str, way: list[str]) -> dict[tuple[str, int], int]:
+    said = await chronos(stack, "rewind", group, *way, "--export")
+    assert said.exit_code == 0, said.stderr
     return dict(offsets.parse_file(said.stdout, group).offsets)
 
 
-def chronos(stack: Stack, *words: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "chronos", *words]
-    return subprocess.run(command, env=stack.environment(), capture_output=True, text=True, timeout=60)
+async def chronos(stack: Stack, *words: str) -> Result:
+    """A command, in this process: the imports of a new one would take most of the time."""
+    return await asyncio.to_thread(CliRunner().invoke, root.app, list(words), env=stack.environment())
 
 
 async def rows(hands: Hands) -> dict[str, list[str]]:
