@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -10,6 +9,7 @@ from datetime import UTC, datetime
 
 from pydantic_core import from_json
 
+from chronos.conditions import Condition, all_hold
 from schemas.avro import Undecodable
 from schemas.event import Coordinates
 from schemas.topics import DEAD_LETTER, TOPICS
@@ -21,11 +21,6 @@ from streams.record import Record
 MOST_REDRIVES = 3  # a record that came back three times comes back a fourth time
 
 FIELDS = ("topic", "group", "type", "reason", "creator", "video")
-_CONDITION = re.compile(r"(\w+)\s*(~=|!=|=)(.*)", re.DOTALL)
-
-
-class BadCondition(ValueError):
-    """A `--where` that says nothing that can be decided."""
 
 
 class NoSuchLetter(Exception):
@@ -65,26 +60,6 @@ class Summary:
         return value
 
 
-@dataclass(frozen=True, slots=True)
-class Condition:
-    """`field=value`, `field!=value`, or `field~=text` (contains it, whatever the case)."""
-
-    name: str
-    operator: str
-    value: str
-
-    def holds(self, letter: Summary) -> bool:
-        """What a letter does not say equals nothing and contains nothing."""
-        said = letter.says(self.name)
-        match self.operator:
-            case "=":
-                return said == self.value
-            case "!=":
-                return said != self.value
-            case _:
-                return said is not None and self.value.casefold() in said.casefold()
-
-
 @dataclass(frozen=True)
 class Choice:
     """Which letters: all that is given must hold."""
@@ -99,18 +74,8 @@ class Choice:
             (not self.ids or letter.id in self.ids)
             and (self.since is None or letter.at >= self.since)
             and (self.before is None or letter.at < self.before)
-            and all(condition.holds(letter) for condition in self.conditions)
+            and all_hold(self.conditions, letter.says)
         )
-
-
-def condition(text: str) -> Condition:
-    """Raises BadCondition: it names the fields and the operators."""
-    found = _CONDITION.fullmatch(text.strip())
-    if found is None or found[1] not in FIELDS:
-        raise BadCondition(
-            f"{text!r} is no condition: give field=value, field!=value or field~=text, with {', '.join(FIELDS)}"
-        )
-    return Condition(found[1], found[2], found[3].strip())
 
 
 def summary(letter: Letter, codec: Codec) -> Summary:

@@ -6,23 +6,27 @@ import asyncio
 import hashlib
 import json
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from chronos import app, operations
+from chronos.choosing import Question, choose
 from chronos.config import Settings
 from chronos.foreseeing import Foreseer, Foresight
 from chronos.offsets import BadWay, Ground, Place, Way, scope, targets
 from chronos.pipeline import EVENTS, FUNCTIONS, PROJECTION_GROUP
+from schemas.event import Coordinates
 from schemas.topics import TOPICS
 from streams import postgres
+from streams.chosen import Chosen
 from streams.journal import Rewind, prepare
 from streams.postgres import Pool, load_queries
 from streams.progress import Progress, Standing, Wish
-from streams.reading import LogScan, committed, offsets_at, place_outside
+from streams.reading import LogReader, LogScan, committed, offsets_at, place_outside
+from streams.record import Record
 from streams.stage import Function
 
 SQL = load_queries("streams.sql", "progress.sql")
@@ -57,13 +61,15 @@ class Plan:
     foresight: Foresight
     skipped: int  # events that would be passed over without being processed
     seconds: float
+    chosen: Sequence[Coordinates] | None = None  # only these, and no offset moves
 
     @property
     def id(self) -> str:
         """Names what matters in it: the same words at another time are another plan, if this has changed."""
         needs = self.foresight.needs
         to = sorted((topic, partition, target) for (topic, partition), (_, target) in self.moves.items())
-        says = [self.group, to, self.reemit, self.foresight.runs, needs.calls, needs.cost_micro_usd, self.skipped]
+        only = [(place.topic, place.partition, place.offset) for place in self.chosen or ()]
+        says = [self.group, to, only, self.reemit, self.foresight.runs, needs.calls, needs.cost_micro_usd, self.skipped]
         return hashlib.sha256(json.dumps(says).encode()).hexdigest()[:8]
 
     @property
@@ -102,9 +108,10 @@ class Outcome:
     number: int
     moved: int  # partitions
     live: bool  # running workers went there; else the group was stopped
+    asked: int = 0  # single records that are asked for
 
     def to_json(self) -> dict[str, Any]:
-        return {"rewind": self.number, "partitions": self.moved, "live": self.live}
+        return {"rewind": self.number, "partitions": self.moved, "live": self.live, "asked": self.asked}
 
 
 def topics_of(group: str) -> list[str]:
@@ -161,27 +168,64 @@ async def plan(
     skipped = sum(max(0, target - begin) for begin, target in moves.values())
     if group == PROJECTION_GROUP and skipped:
         raise BadWay("a projection cannot skip events: its tables would not be what the log says")
-    foresight, seconds = await _foresee(settings, group, moves, progress, reemit=reemit)
+    back = {place: (target, begin) for place, (begin, target) in moves.items() if target < begin}
+    events = sum(begin - target for target, begin in back.values())
+    function = _function(group)
+    if function is None:
+        return Plan(group, moves, reemit, Foresight(events), skipped, events / SILENT_A_SECOND)
+    begins, until = {p: target for p, (target, _) in back.items()}, {p: begin for p, (_, begin) in back.items()}
+    batches = LogScan(cluster).read(until, begins)
+    foresight, seconds = await _foresee(settings, function, batches, events, progress, reemit=reemit)
     return Plan(group, moves, reemit, foresight, skipped, seconds)
 
 
+async def plan_chosen(
+    settings: Settings,
+    group: str,
+    question: Question,
+    *,
+    reemit: bool = False,
+    progress: Told = lambda what, share: None,
+) -> Plan:
+    """What it would come to if only what is meant were processed again. Nothing is changed.
+
+    Raises:
+        NoSuchGroup, NothingMeant, BadWay: with the remedy.
+    """
+    function = _function(group)
+    if function is None:
+        raise BadWay("a projection goes back by offsets alone: its tables are folded whole")
+    places = await choose(settings, function, question)
+    batches = _read_chosen(LogReader(app.cluster(settings)), places)
+    foresight, seconds = await _foresee(settings, function, batches, len(places), progress, reemit=reemit)
+    return Plan(group, {}, reemit, foresight, 0, seconds, places)
+
+
+def _read_chosen(reader: LogReader, places: Sequence[Coordinates]) -> Iterator[list[Record]]:
+    for at in range(0, len(places), 500):
+        found = reader.all_at(places[at : at + 500])
+        yield [record for record in found.values() if record is not None]
+
+
+def _function(group: str) -> Function | None:
+    return next((function for function in FUNCTIONS if function.group() == group), None)
+
+
 async def _foresee(
-    settings: Settings, group: str, moves: Mapping[Place, tuple[int, int]], progress: Told, *, reemit: bool
+    settings: Settings,
+    function: Function,
+    batches: Iterator[list[Record]],
+    total: int,
+    progress: Told,
+    *,
+    reemit: bool,
 ) -> tuple[Foresight, float]:
     foresight = Foresight()
-    back = {place: (target, at) for place, (at, target) in moves.items() if target < at}
-    function = next((f for f in FUNCTIONS if f.group() == group), None)
-    if function is None:
-        foresight.events = sum(at - target for target, at in back.values())
-        return foresight, foresight.events / SILENT_A_SECOND
     async with journal_pool(settings) as pool:
         ids = await app.topic_ids(settings)
         foreseer = Foreseer(settings, function, app.codec(ids), pool)
-        begins, until = {p: target for p, (target, _) in back.items()}, {p: at for p, (_, at) in back.items()}
-        batches = LogScan(app.cluster(settings)).read(until, begins)
-        total = max(1, sum(at - target for target, at in back.values()))
         while (records := await asyncio.to_thread(next, batches, None)) is not None:
-            progress("plan", foresight.events / total)
+            progress("plan", foresight.events / max(1, total))
             await foreseer.look(records, Rewind(NEXT, reemit), foresight)
         return foresight, await _seconds(pool, function, foresight)
 
@@ -205,7 +249,8 @@ async def journal_pool(settings: Settings) -> AsyncIterator[Pool]:
 
 
 async def execute(settings: Settings, planned: Plan, *, reason: str | None, patience: float = PATIENCE) -> Outcome:
-    """Brings the group to where the plan says: by its running workers, or from outside where it has none.
+    """Brings the group to where the plan says: by its running workers, or from outside where it has none. What was
+    chosen by question is left for the workers to take up.
 
     Raises:
         NotMoved: some partitions are not there; the wish was withdrawn.
@@ -214,8 +259,12 @@ async def execute(settings: Settings, planned: Plan, *, reason: str | None, pati
     async with journal_pool(settings) as pool:
         progress = Progress(pool, ids)
         number = await progress.number()
-        await progress.want(planned.group, planned.targets, number, reemit=planned.reemit)
-        outcome = await _fulfil(settings, progress, planned, number, patience)
+        if planned.chosen is not None:
+            await Chosen(pool, ids).ask(planned.group, planned.chosen, Rewind(number, planned.reemit))
+            outcome = Outcome(number, 0, True, len(planned.chosen))
+        else:
+            await progress.want(planned.group, planned.targets, number, reemit=planned.reemit)
+            outcome = await _fulfil(settings, progress, planned, number, patience)
     await operations.tell(settings, "rewind", planned.group, reason, planned.to_json(), outcome.to_json())
     return outcome
 

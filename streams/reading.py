@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
@@ -106,8 +106,14 @@ class LogReader:
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
 
-    def at(self, place: Coordinates, timeout: float = 10.0) -> Record | None:
+    def at(self, place: Coordinates) -> Record | None:
         """The record that stands exactly there; None if there is none. Blocks."""
+        return self.all_at([place])[place]
+
+    def all_at(self, places: Sequence[Coordinates], timeout: float = 10.0) -> dict[Coordinates, Record | None]:
+        """The records that stand exactly there; None where there is none. Blocks."""
+        if not places:
+            return {}
         consumer = Consumer(
             self._cluster.settings({
                 "group.id": "chronos.reader",
@@ -117,10 +123,14 @@ class LogReader:
             })
         )  # fmt: skip
         try:
-            consumer.assign([TopicPartition(place.topic, place.partition, place.offset)])
-            message = consumer.poll(timeout)
+            return {place: self._at(consumer, place, timeout) for place in places}
         finally:
             consumer.close()
+
+    @staticmethod
+    def _at(consumer: Consumer, place: Coordinates, timeout: float) -> Record | None:
+        consumer.assign([TopicPartition(place.topic, place.partition, place.offset)])
+        message = consumer.poll(timeout)
         if message is None or message.error() or message.offset() != place.offset:
             return None
         return to_record(message)

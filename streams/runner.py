@@ -30,6 +30,7 @@ class Job:
     record: Record
     ack: Callable[[], object]
     rewind: Rewind = NO_REWIND
+    behind: bool = False  # reprocessing: after everybody's live work
     lane: str = ""
     dropped: bool = False
     task: asyncio.Task[None] | None = field(default=None, repr=False)
@@ -62,31 +63,37 @@ class Runner:
         """Whether no more should be fetched for now."""
         return len(self._jobs) > MOST_WAITING or self.waiting_bytes > MOST_BYTES
 
-    def submit(self, record: Record, ack: Callable[[], object], rewind: Rewind = NO_REWIND) -> None:
-        """Takes a record over. `ack` is called when it needs no more work."""
+    def submit(
+        self, record: Record, ack: Callable[[], object], rewind: Rewind = NO_REWIND, *, behind: bool = False
+    ) -> Job:
+        """Takes a record over. `ack` is called when it needs no more work. `behind`: after all live work."""
+        job = Job(record, ack, rewind, behind=behind or record.topic in self._work.function.behind)
         if self._ended:
-            return
-        job = Job(record, ack, rewind)
+            return job
         self._jobs.add(job)
         self.waiting_bytes += record.size()
         try:
             received = self._work.codec.read(record)
         except Undecodable as error:
             self._start(job, self._bury(job, error))
-            return
+            return job
         if not self._work.function.accepts(received.event):
             self._finish(job)
-            return
+            return job
         job.lane = received.event.owner() or ""
         self._queue(job)
         if job.task is None:
             self._unseen.append((received.id, job))
             if self._looking is None:
                 self._looking = asyncio.create_task(self._pass_over())
+        return job
+
+    def has(self, job: Job) -> bool:
+        """Whether a record is still in hand: neither done nor given back."""
+        return job in self._jobs
 
     def _queue(self, job: Job) -> None:
-        behind = job.record.topic in self._work.function.behind
-        self._lanes.put(job.lane, job, behind=behind)
+        self._lanes.put(job.lane, job, behind=job.behind)
         self._fill()
 
     def _fill(self) -> None:
@@ -96,7 +103,7 @@ class Runner:
             if job.dropped:
                 self._lanes.done(lane)
             elif wait := self._work.wait():
-                self._lanes.put_back(lane, job, behind=job.record.topic in self._work.function.behind)
+                self._lanes.put_back(lane, job, behind=job.behind)
                 self._fill_in(wait)
                 return
             else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -14,16 +14,18 @@ from schemas.event import Event
 from schemas.topics import TOPICS
 from streams.alone import Company
 from streams.attempt import Workplace
+from streams.chosen import Again, Chosen, Submit
 from streams.codec import Codec
 from streams.faust_worker import FunctionApp, WorkerSettings, assert_fast_faust, quiet_faust
-from streams.journal import Journal, prepare
+from streams.journal import Journal, Rewind, prepare
 from streams.kafka import Cluster, Outbox, Topics
 from streams.paying import Till
 from streams.postgres import AWAY, Pool
 from streams.progress import Progress, Wish
 from streams.providers import Providers
 from streams.purchases import Purchases
-from streams.reading import LogScan
+from streams.reading import LogReader, LogScan
+from streams.record import Record
 from streams.runner import Runner
 from streams.stage import Function, PaidCall
 from streams.sweep import sweep
@@ -86,7 +88,7 @@ class Worker:
         quiet_faust()
         ids = await asyncio.to_thread(Topics(self._cluster).ids, TOPICS)
         await prepare(self._pool)
-        self._progress = Progress(self._pool, ids)
+        self._progress, self._chosen = Progress(self._pool, ids), Chosen(self._pool, ids)
         await self._progress.check(staff.function.group() for staff in self._staff)
         self._identity = await self._journal.identity()
         await self._refuse_an_empty_journal()
@@ -109,7 +111,8 @@ class Worker:
         for staff in self._staff:
             runner = Runner(self._workplace(staff, outbox, codec), self._company)
             self._runners.append(runner)
-            apps.append(_App(staff.function, runner, self._progress, self._consumers))
+            again = Again(staff.function.group(), _resubmit(runner), self._chosen, LogReader(self._cluster))
+            apps.append(_App(staff.function, runner, self._progress, again, self._consumers))
         await asyncio.gather(*(app.start() for app in apps))
         ready()
         chores = [app.supervise() for app in apps]
@@ -166,8 +169,10 @@ class Worker:
         for app in apps:
             await app.note_progress()
         wishes = await self._progress.wanted([app.group for app in apps])
+        chosen = await self._chosen.open([app.group for app in apps])
         for app in apps:
             app.look_for(wishes.get(app.group, {}))
+            await app.again.look(chosen.get(app.group, []), app.standings())
 
     async def _housekeeping(self) -> None:
         await self._journal.renew()
@@ -185,6 +190,16 @@ class Worker:
                 log.warning("database away", error=str(error) or type(error).__name__)
 
 
+def _resubmit(runner: Runner) -> Submit:
+    """What is processed again waits behind live work."""
+
+    def submit(record: Record, ack: Callable[[], object], rewind: Rewind) -> Callable[[], bool]:
+        job = runner.submit(record, ack, rewind, behind=True)
+        return lambda: runner.has(job)
+
+    return submit
+
+
 async def _until(stop: asyncio.Event) -> None:
     await stop.wait()
 
@@ -192,9 +207,11 @@ async def _until(stop: asyncio.Event) -> None:
 class _App:
     """A function's consumer, made anew when it crashes (a broker that was away for long, say)."""
 
-    def __init__(self, function: Function, runner: Runner, progress: Progress, settings: WorkerSettings) -> None:
+    def __init__(
+        self, function: Function, runner: Runner, progress: Progress, again: Again, settings: WorkerSettings
+    ) -> None:
         self._function, self._runner, self._progress, self._settings = function, runner, progress, settings
-        self.group = function.group()
+        self.group, self.again = function.group(), again
         self._app = self._new()
 
     def _new(self) -> FunctionApp:
@@ -203,6 +220,10 @@ class _App:
 
     async def note_progress(self) -> None:
         await self._app.safe_consumer().note_progress()
+
+    def standings(self) -> Collection[tuple[str, int]]:
+        """The partitions that are ours."""
+        return self._app.safe_consumer().standings.keys()
 
     def look_for(self, wishes: Mapping[tuple[str, int], Wish]) -> None:
         self._app.safe_consumer().look_for(wishes)

@@ -19,8 +19,10 @@ START = "start it, or run `chronos dev`, or check "
 BROKER = START + "KAFKA_BOOTSTRAP_SERVERS"
 
 SPOKEN = {
+    "chronos.choosing.NothingMeant": "",
     "chronos.cli.state.WrongUse": "",
     "chronos.cli.state.Failed": "",
+    "chronos.conditions.BadCondition": "",
     "chronos.config.NotRunning": "",
     "chronos.devstack.errors.DevStackError": "",
     "chronos.house.NotOurs": "",
@@ -50,6 +52,7 @@ of their modules is imported for the sake of another's error."""
 
 WRONG_USE = {
     "chronos.cli.state.WrongUse",
+    "chronos.conditions.BadCondition",
     "chronos.offsets.BadWay",
     "chronos.rewinding.NoSuchGroup",
     "schemas.avro.Undecodable",

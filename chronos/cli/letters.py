@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from chronos.cli.state import Failed, Json, State, WrongUse, err, out, print_json
+from chronos.cli.state import Failed, Json, State, err, out, print_json
 from chronos.cli.words import age, as_text, clean, hex_lines, instant, plain
 
 if TYPE_CHECKING:
@@ -136,12 +136,10 @@ def drop(
 
 
 def _choice(letters: list[str] | None, where: list[str] | None, since: str | None, before: str | None) -> Choice:
-    from chronos.letters import BadCondition, Choice, condition
+    from chronos.conditions import condition
+    from chronos.letters import FIELDS, Choice
 
-    try:
-        conditions = [condition(text) for text in where or ()]
-    except BadCondition as error:
-        raise WrongUse(str(error)) from error
+    conditions = [condition(text, FIELDS) for text in where or ()]
     return Choice(frozenset(letters or ()), conditions, instant(since), instant(before))
 
 

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from chronos.cli.state import Json, State, WrongUse, dollars, err, out, print_json
+from chronos.cli.words import instant
 
 if TYPE_CHECKING:
+    from chronos.choosing import Question
     from chronos.offsets import Way
     from chronos.rewinding import Outcome, Plan
 
@@ -22,6 +24,8 @@ EXAMPLES = """Examples:
 chronos rewind generate-embeddings --to-earliest                      the plan: events, videos, calls, dollars, time
 
 chronos rewind generate-embeddings --to-earliest --execute --plan 3f2a91c0 --reason "larger chunks"
+
+chronos rewind transcribe-video --where error~=Timeout --since 1d --execute
 
 chronos rewind transcribe-video --by-duration P1D --topic transcribe.requested:0,3
 
@@ -53,6 +57,18 @@ def rewind(
         Path | None,
         typer.Option(exists=True, dir_okay=False, help="To the offsets in a CSV file: topic,partition,offset."),
     ] = None,
+    where: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--where",
+            "-w",
+            help="No offsets, but inputs of which this holds: field=value, field!=value or field~=text, with creator, "
+            "video, status, error, model, version. May be repeated.",
+        ),
+    ] = None,
+    video: Annotated[str | None, typer.Option(help="No offsets, but only this video.")] = None,
+    since: Annotated[str | None, typer.Option(help="With those: only since 2h, 3d, or an ISO time.")] = None,
+    before: Annotated[str | None, typer.Option(help="With those: only before.")] = None,
     topic: Annotated[
         list[str] | None, typer.Option(help="Only this topic, or name:0,1,2 for some partitions. May be repeated.")
     ] = None,
@@ -78,7 +94,9 @@ def rewind(
     state: State = ctx.obj
     settings = state.settings()
     full = rewinding.full_name(group)
+    question = _question(where, video, since, before)
     way = _way(
+        question is not None,
         {
             "--to-earliest": offsets.Earliest() if to_earliest else None,
             "--to-latest": offsets.Latest() if to_latest else None,
@@ -88,10 +106,15 @@ def rewind(
             "--shift-by": offsets.Shift(shift_by) if shift_by is not None else None,
             "--to-offset": offsets.Offset(to_offset) if to_offset is not None else None,
             "--from-file": offsets.parse_file(from_file.read_text(), full) if from_file else None,
-        }
+        },
     )
     with bar() as progress:
-        found = asyncio.run(rewinding.plan(settings, full, way, topic or (), reemit=reemit, progress=progress))
+        if question is not None:
+            planning = rewinding.plan_chosen(settings, full, question, reemit=reemit, progress=progress)
+        else:
+            assert way is not None
+            planning = rewinding.plan(settings, full, way, topic or (), reemit=reemit, progress=progress)
+        found = asyncio.run(planning)
     if export:
         out().out(offsets.to_csv(found.targets), end="", highlight=False)
         return
@@ -108,11 +131,25 @@ def rewind(
         _show(found, done)
 
 
-def _way(ways: dict[str, Way | None]) -> Way:
+def _question(
+    where: list[str] | None, video: str | None, since: str | None, before: str | None
+) -> Question | None:  # fmt: skip
+    from chronos.choosing import FIELDS, Question
+    from chronos.conditions import condition
+
+    if not (where or video or since or before):
+        return None
+    return Question([condition(text, FIELDS) for text in where or ()], video, instant(since), instant(before))
+
+
+def _way(asked: bool, ways: dict[str, Way | None]) -> Way | None:
+    """The one way that was given; none, where it is asked by question."""
     given = {name: way for name, way in ways.items() if way is not None}
-    if len(given) != 1:
-        raise WrongUse(f"say where to in one way, not {len(given)}: {', '.join(given or ways)}")
-    return next(iter(given.values()))
+    if asked and given:
+        raise WrongUse(f"say it by question or by offset, not both: {', '.join(given)}")
+    if not asked and len(given) != 1:
+        raise WrongUse(f"say where to in one way, not {len(given)}: {', '.join(given or ways)}, or --where")
+    return next(iter(given.values()), None)
 
 
 def _ago(text: str) -> Way:
@@ -134,7 +171,9 @@ def _show(plan: Plan, done: Outcome | None) -> None:
         out().print(table)
     for line in _lines(plan):
         out().print(line)
-    if done is not None:
+    if done is not None and plan.chosen is not None:
+        out().print(f"[green]✓[/] rewind {done.number} of {plan.group}: {done.asked} inputs; its workers take them up")
+    elif done is not None:
         how = "its workers went there" if done.live else "it has no workers; they will begin there"
         out().print(f"[green]✓[/] rewind {done.number} of {plan.group}: {done.moved} partitions, {how}")
     else:

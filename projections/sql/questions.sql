@@ -89,3 +89,29 @@ WHERE
 
 -- name: known_runs
 SELECT count(*) FROM runs WHERE run_id = ANY($1::uuid[])
+
+-- name: inputs
+-- What a function was given, with what can be asked of it: $1 its topic of requests, $2 the topic of transcripts if it
+-- reads those, $3 the function.
+WITH given AS (
+    SELECT creator_id, video_id, run_id, topic, "partition", "offset", asked_at AS at
+    FROM runs WHERE topic = $1
+    UNION ALL
+    SELECT creator_id, video_id, run_id, topic, "partition", "offset", completed_at
+    FROM transcripts WHERE topic = $2
+)
+SELECT
+    g.creator_id, g.video_id, g.topic, g."partition", g."offset", g.at, r.status, r.error ->> 'type' AS error,
+    (
+        SELECT coalesce(max(t.model), '') FROM transcripts AS t
+        WHERE (t.creator_id, t.video_id, t.run_id) = (g.creator_id, g.video_id, g.run_id)
+    ) AS model,
+    j.fingerprint AS version
+FROM given AS g
+JOIN runs AS r USING (creator_id, video_id, run_id)
+LEFT JOIN (
+    SELECT DISTINCT ON (run_id) run_id, fingerprint FROM journal.runs
+    WHERE function = $3
+    ORDER BY run_id, first_started_at DESC
+) AS j USING (run_id)
+ORDER BY g.topic, g."partition", g."offset"

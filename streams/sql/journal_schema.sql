@@ -132,4 +132,15 @@ CREATE TABLE IF NOT EXISTS journal.progress ( -- how far each group has committe
 );
 CREATE INDEX IF NOT EXISTS progress_wanted ON journal.progress ("group") WHERE wanted_offset IS NOT NULL;
 
+CREATE TABLE IF NOT EXISTS journal.chosen ( -- single records that a person wants processed again
+    "group" text,
+    topic_id text,
+    topic text NOT NULL,
+    "partition" integer,
+    "offset" bigint,
+    number integer NOT NULL, -- of the rewind
+    reemit boolean NOT NULL,
+    PRIMARY KEY ("group", topic_id, "partition", "offset")
+);
+
 INSERT INTO journal.identity DEFAULT VALUES ON CONFLICT DO NOTHING;

@@ -16,7 +16,9 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from chronos import app, offsets, rewinding
+from chronos.choosing import FIELDS, Question
 from chronos.cli import root
+from chronos.conditions import condition
 from chronos.devstack.kafka import kafka_tool
 from chronos.offsets import Earliest
 from chronos.sending import Sent
@@ -178,11 +180,47 @@ async def test_the_projection_goes_back_as_well_and_its_rows_stay(hands: Hands, 
     assert await rows(hands) == before
 
 
+@pytest.mark.parametrize(("count", "wanted"), [(12, 4), pytest.param(1000, 37, marks=pytest.mark.long)])
+async def test_only_what_is_asked_for_runs_again_and_no_offset_moves(
+    hands: Hands, stack: Stack, tmp_path: Path, count: int, wanted: int
+):
+    name = f"asked-{count}"
+    await videos(hands, tmp_path, f"{name}-other", count - wanted)
+    meant = {one.event.subject() for one in await videos(hands, tmp_path, f"{name}-meant", wanted)}
+    await until("all is acked", lambda: caught_up(hands))
+    paid, before = len(stack.provider.bill()), await rows(hands)
+    at = (await rewinding.ground(hands.settings, EMBED)).committed
+    said = await copies(hands)
+    conditions = [condition(f"video~={name}-meant", FIELDS), condition("status=completed", FIELDS)]
+    planned = await rewinding.plan_chosen(hands.settings, EMBED, Question(conditions), reemit=True)
+    assert (planned.foresight.runs, planned.foresight.needs.calls) == (wanted, 0)
+    await rewinding.execute(hands.settings, planned, reason="only these")
+
+    async def all_again() -> bool:
+        now = await copies(hands)
+        done = {key[1] for key in now if key[0] == "embeddings.completed" and len(now[key]) > len(said[key])}
+        return done == meant
+
+    await until("they have run again", all_again)
+    assert (await rewinding.ground(hands.settings, EMBED)).committed == at
+    assert len(stack.provider.bill()) == paid
+    assert await rows(hands) == before
+    await until("all is crossed out", lambda: nothing_left(hands))
+
+
+async def nothing_left(hands: Hands) -> bool:
+    return bool(await hands.pool.fetchval("SELECT count(*) = 0 FROM journal.chosen"))
+
+
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
         (["nonsense", "--to-earliest"], 2, "no group is called 'nonsense'"),
         (["transcribe-video"], 2, "in one way, not 0"),
+        (["transcribe-video", "--where", "colour=red"], 2, "'colour=red' is no condition"),
+        (["transcribe-video", "--where", "creator=nobody"], 1, "nothing is meant: none of"),
+        (["transcribe-video", "--video", "first-0", "--to-earliest"], 2, "by question or by offset, not both"),
+        (["projection", "--video", "first-0"], 2, "goes back by offsets alone"),
         (["transcribe-video", "--to-earliest", "--to-latest"], 2, "in one way, not 2"),
         (["transcribe-video", "--to-datetime", "yesterday"], 2, "'yesterday' is no time"),
         (["transcribe-video", "--by-duration", "7 days"], 2, "'7 days' is no duration"),

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chronos.letters import MOST_REDRIVES, BadCondition, Choice, Summary, condition, plan, summary
+from chronos.conditions import BadCondition, condition
+from chronos.letters import FIELDS, MOST_REDRIVES, Choice, Summary, plan, summary
 from chronos.moments import NoMoment, moment
 from schemas.avro import Undecodable, encode
 from schemas.event import Coordinates
@@ -53,13 +54,13 @@ def letter(partition: int = 0, offset: int = 0, **more: object) -> Summary:
     ],
 )
 def test_a_condition_means_what_it_says(text: str, holds: bool):
-    assert condition(text).holds(letter()) is holds
+    assert Choice(conditions=[condition(text, FIELDS)]).takes(letter()) is holds
 
 
 @pytest.mark.parametrize("text", ["", "topic", "offset=3", "reason~text", "=x"])
 def test_a_condition_that_says_nothing_is_refused_with_the_fields_that_there_are(text: str):
     with pytest.raises(BadCondition, match="reason"):
-        condition(text)
+        condition(text, FIELDS)
 
 
 def test_what_has_come_back_too_often_is_refused_unless_it_is_forced():
