@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import getpass
 import json
 import os
@@ -14,6 +15,7 @@ from chronos import app
 from chronos.config import Settings
 from chronos.sending import sender
 from schemas.operating import OperatorActed
+from streams.reading import LogScan
 
 
 def operator() -> str:
@@ -22,6 +24,20 @@ def operator() -> str:
         return os.environ.get("CHRONOS_OPERATOR") or getpass.getuser()
     except (KeyError, OSError):  # a container's user may have no name
         return f"uid {os.getuid()}"
+
+
+async def told(settings: Settings) -> list[OperatorActed]:
+    """All that operators did, the newest first."""
+    ids = await app.topic_ids(settings)
+    codec, scan = app.codec(ids), LogScan(app.cluster(settings))
+
+    def read() -> list[OperatorActed]:
+        ends = scan.ends({OperatorActed.name: ids[OperatorActed.name][1]})
+        until, begins = {p: high for p, (_, high) in ends.items()}, {p: low for p, (low, _) in ends.items()}
+        events = [codec.read(record).event for batch in scan.read(until, begins) for record in batch]
+        return [event for event in events if isinstance(event, OperatorActed)]
+
+    return sorted(await asyncio.to_thread(read), key=lambda act: act.acted_at, reverse=True)
 
 
 async def tell(

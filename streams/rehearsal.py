@@ -17,7 +17,7 @@ R = TypeVar("R")
 A = TypeVar("A")
 
 
-class Unforeseeable(Fault):
+class Unforeseeable(Exception):
     """What the run needs cannot be known without doing it."""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -35,6 +36,7 @@ Since = Annotated[str | None, typer.Option(help="Only what was written since: 2h
 Before = Annotated[str | None, typer.Option(help="Only what was written before.")]
 Letters = Annotated[list[str] | None, typer.Argument(metavar="LETTER", help="Letters by their place, as 3@17.")]
 Execute = Annotated[bool, typer.Option("--execute", help="Do it. Without this it is only shown.")]
+Reason = Annotated[str | None, typer.Option(help="Why: it goes on the log.")]
 
 HELP = """Dead letters: records that could not be read.
 
@@ -113,13 +115,15 @@ def redrive(
     before: Before = None,
     force: Annotated[bool, typer.Option("--force", help="Also what has come back three times already.")] = False,
     execute: Execute = False,
+    reason: Reason = None,
     as_json: Json = False,
 ) -> None:
     """Send records back to the topics that they came from, with their own key, bytes and headers.
 
     A header counts how often. Two letters of one record send it once. Without --execute nothing is sent.
     """
-    _work(ctx, _choice(letters, where, since, before), force=force, drop=False, execute=execute, as_json=as_json)
+    how = _How(force=force, drop=False, execute=execute, reason=reason)
+    _work(ctx, _choice(letters, where, since, before), how, as_json=as_json)
 
 
 def drop(
@@ -129,10 +133,12 @@ def drop(
     since: Since = None,
     before: Before = None,
     execute: Execute = False,
+    reason: Reason = None,
     as_json: Json = False,
 ) -> None:
     """Take letters out of the backlog without sending them. They stay on the log. Without --execute nothing is done."""
-    _work(ctx, _choice(letters, where, since, before), force=False, drop=True, execute=execute, as_json=as_json)
+    how = _How(force=False, drop=True, execute=execute, reason=reason)
+    _work(ctx, _choice(letters, where, since, before), how, as_json=as_json)
 
 
 def _choice(letters: list[str] | None, where: list[str] | None, since: str | None, before: str | None) -> Choice:
@@ -143,20 +149,33 @@ def _choice(letters: list[str] | None, where: list[str] | None, since: str | Non
     return Choice(frozenset(letters or ()), conditions, instant(since), instant(before))
 
 
-def _work(ctx: typer.Context, choice: Choice, *, force: bool, drop: bool, execute: bool, as_json: bool) -> None:
-    from chronos import deadletters
+@dataclass(frozen=True)
+class _How:
+    force: bool
+    drop: bool
+    execute: bool
+    reason: str | None
+
+
+def _work(ctx: typer.Context, choice: Choice, how: _How, *, as_json: bool) -> None:
+    from chronos import deadletters, operations
     from chronos.cli.operating import bar
 
     state: State = ctx.obj
     settings = state.settings()
     with bar() as progress:
-        plan = asyncio.run(deadletters.planned(settings, choice, force=force, drop=drop, progress=progress))
+        plan = asyncio.run(deadletters.planned(settings, choice, force=how.force, drop=how.drop, progress=progress))
         _refuse_unknown(choice, plan)
-        done = asyncio.run(deadletters.carry_out(settings, plan, drop=drop, progress=progress)) if execute else None
+        done = None
+        if how.execute:
+            done = asyncio.run(deadletters.carry_out(settings, plan, drop=how.drop, progress=progress))
+            act, outcome = "drop" if how.drop else "redrive", {"redriven": done.redriven, "dropped": done.dropped}
+            planned = {"letters": [one.id for one in plan.chosen]}
+            asyncio.run(operations.tell(settings, act, "dead-letter", how.reason, planned, outcome))
     if as_json:
         print_json(_work_json(plan, done))
     else:
-        _show_work(plan, done, drop=drop)
+        _show_work(plan, done, drop=how.drop)
     if done and done.refused:
         raise typer.Exit(1)
 

@@ -45,6 +45,7 @@ class _Asked:
     chosen: Filter
     even_over: bool
     execute: bool
+    reason: str | None
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,7 @@ def retry(
     before: Annotated[str | None, typer.Option(help="Only what failed before.")] = None,
     even_over: Annotated[bool, typer.Option("--all", help="Also what was retried or completed since.")] = False,
     execute: Annotated[bool, typer.Option("--execute", help="Send. Without this it is only shown.")] = False,
+    reason: Annotated[str | None, typer.Option(help="Why: it goes on the log.")] = None,
     as_json: Json = False,
 ) -> None:
     """Ask again for what failed, by a new command, and say first what that would cost.
@@ -76,7 +78,7 @@ def retry(
     _check_function(function)
     chosen = Filter(function, error_type, creator, instant(since), instant(before))
     state: State = ctx.obj
-    answer = asyncio.run(_retry(state.settings(), _Asked(video, chosen, even_over, execute)))
+    answer = asyncio.run(_retry(state.settings(), _Asked(video, chosen, even_over, execute, reason)))
     print_json(_json(answer)) if as_json else _show(answer)
     if answer.done and answer.done.left:
         raise typer.Exit(1)
@@ -90,7 +92,7 @@ def _check_function(name: str | None) -> None:
 
 
 async def _retry(settings: Settings, asked: _Asked) -> _Answer:
-    from chronos import app, retrying
+    from chronos import app, operations, retrying
     from chronos.cli.operating import bar
     from chronos.failures import cost
 
@@ -101,11 +103,14 @@ async def _retry(settings: Settings, asked: _Asked) -> _Answer:
         if asked.video is not None:
             await _refuse_what_is_not_one_video(pool, asked, found)
         prices = retrying.prices(settings)
-        done = None
-        if asked.execute:
+        costs, done = [cost(failure, prices) for failure in found], None
+        if asked.execute and found:
             with bar() as progress:
                 done = await retrying.retry(settings, pool, found, progress)
-    return _Answer(found, [cost(failure, prices) for failure in found], done)
+            planned = {"failures": [failure.id for failure in found], "costMicroUsd": sum(one or 0 for one in costs)}
+            outcome = {"sent": len(done.sent), "left": len(done.left)}
+            await operations.tell(settings, "retry", asked.video or "videos", asked.reason, planned, outcome)
+    return _Answer(found, costs, done)
 
 
 async def _refuse_what_is_not_one_video(pool: Any, asked: _Asked, found: list[Failure]) -> None:

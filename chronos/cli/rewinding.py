@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from chronos.cli.state import Json, State, WrongUse, dollars, err, out, print_json
-from chronos.cli.words import instant
+from chronos.cli.words import instant, plain
 
 if TYPE_CHECKING:
     from chronos.choosing import Question
@@ -34,6 +34,30 @@ chronos rewind projection --to-current --export > before.csv       where it stan
 
 def register(app: typer.Typer) -> None:
     app.command(rich_help_panel=PANEL, epilog=EXAMPLES)(rewind)
+    app.command(rich_help_panel=PANEL)(history)
+
+
+def history(ctx: typer.Context, as_json: Json = False) -> None:
+    """What operators did: rewinds, retries, redrives, with who, why, plan and outcome; the newest first."""
+    import json
+
+    from rich.table import Table
+
+    from chronos import operations
+
+    state: State = ctx.obj
+    acts = asyncio.run(operations.told(state.settings()))
+    if as_json:
+        said = [act.model_dump(mode="json", by_alias=True) for act in acts]
+        print_json([one | {"plan": json.loads(one["plan"]), "outcome": json.loads(one["outcome"])} for one in said])
+        return
+    table = Table(box=None, pad_edge=False)
+    for name in ("when", "act", "target", "by", "why", "outcome"):
+        table.add_column(name)
+    for act in acts:
+        when = act.acted_at.isoformat(" ", "seconds")
+        table.add_row(when, act.act, plain(act.target), plain(act.by), plain(act.reason or ""), plain(act.outcome))
+    out().print(table if acts else "no operator has done anything yet")
 
 
 def rewind(

@@ -20,7 +20,7 @@ from chronos.choosing import FIELDS, Question
 from chronos.cli import root
 from chronos.conditions import condition
 from chronos.devstack.kafka import kafka_tool
-from chronos.offsets import Earliest
+from chronos.offsets import Current, Earliest
 from chronos.sending import Sent
 from schemas.topics import TOPICS
 from streams.envelope import read_headers
@@ -161,6 +161,17 @@ async def test_a_stopped_group_is_moved_from_outside_and_its_workers_begin_there
     stack.start_functions()
     await until("all is acked", lambda: caught_up(hands))
     assert len(stack.provider.bill()) == paid
+
+
+async def test_what_operators_did_is_on_the_log_with_who_and_why(hands: Hands, stack: Stack, tmp_path: Path):
+    planned = await rewinding.plan(hands.settings, TRANSCRIBE, Current())
+    done = await rewinding.execute(hands.settings, planned, reason="for the record")
+    said = await chronos(stack, "history", "--json")
+    last = json.loads(said.stdout)[0]
+    assert (last["act"], last["target"], last["reason"]) == ("rewind", TRANSCRIBE, "for the record")
+    assert last["by"]
+    assert last["plan"] == planned.to_json()
+    assert last["outcome"] == done.to_json()
 
 
 async def test_the_projection_goes_back_as_well_and_its_rows_stay(hands: Hands, stack: Stack, tmp_path: Path):
