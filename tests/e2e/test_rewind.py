@@ -164,6 +164,8 @@ async def test_a_stopped_group_is_moved_from_outside_and_its_workers_begin_there
 
 
 async def test_what_operators_did_is_on_the_log_with_who_and_why(hands: Hands, stack: Stack, tmp_path: Path):
+    await videos(hands, tmp_path, "history", 1)
+    await until("all is acked", lambda: caught_up(hands))
     planned = await rewinding.plan(hands.settings, TRANSCRIBE, Current())
     done = await rewinding.execute(hands.settings, planned, reason="for the record")
     said = await chronos(stack, "history", "--json")
