@@ -13,7 +13,7 @@ from chronos.adapters.links import Hosts
 from chronos.adapters.routed_storage import RoutedStorage
 from chronos.config import MICRO_USD_PER_MILLION_TOKENS, Settings
 from chronos.pipeline import FUNCTIONS
-from chronos.tables import drop_schema, prepare_schema, projection_pool
+from chronos.sides import drop_schema, prepare_schema, projection_pool
 from schemas.topics import PARTITIONS, TOPICS
 from streams.codec import Codec
 from streams.kafka import Cluster, Topics

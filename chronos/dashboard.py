@@ -19,7 +19,7 @@ from chronos import broker, queries
 from chronos.cli.videos import videos_table
 from chronos.config import Settings
 from chronos.pipeline import EVENTS, FUNCTIONS, PROJECTION_GROUP
-from chronos.tables import projection_pool
+from chronos.sides import projection_pool
 from streams.kafka import BrokerAway, Cluster
 from streams.postgres import AWAY, Pool
 

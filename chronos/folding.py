@@ -10,16 +10,18 @@ import structlog
 
 from chronos.adapters import vectors
 from chronos.adapters.serving import settling
-from chronos.app import cluster, codec, projection_pool, topic_ids
+from chronos.app import cluster, codec, prepare_schema, projection_pool, topic_ids
 from chronos.config import Settings
 from chronos.pipeline import PROJECTION_GROUP, PROJECTIONS
+from chronos.sides import LAYOUT, group_of, sides
 from streams import postgres
 from streams.journal import prepare
-from streams.postgres import Pool
+from streams.postgres import Pool, patiently
 from streams.projector import Folding, Projector
 
 log = structlog.get_logger()
 
+SIDES_LOOK = 1.0  # seconds between looks which sides are live
 INDEX_LOOK = 30.0  # seconds between looks whether a space has grown beyond exact search
 
 
@@ -38,17 +40,55 @@ async def folding(settings: Settings, pool: Pool, partitions: vectors.Partitions
 
 
 async def run_projection(settings: Settings, stop: asyncio.Event, ready: Callable[[], None] = lambda: None) -> None:
-    """Folds the log into the live tables until `stop` is set."""
-    async with projection_pool(settings) as pool:
+    """Folds the log into every live side until `stop` is set. Sides come and go while it runs."""
+    await prepare_schema(settings, LAYOUT)
+    async with projection_pool(settings, most=1) as pool:
         await prepare(pool)  # a wish to be elsewhere stands in the journal
-        partitions = vectors.Partitions(settings.vector_index)
-        folded = await folding(settings, pool, partitions)
-        projector = Projector(folded, cluster(settings), session_timeout=settings.session_timeout)
-        indexing = asyncio.create_task(_index_now_and_then(partitions, pool))
+        following = _Following(settings, stop, ready)
         try:
-            await projector.run(stop, ready)
+            while not stop.is_set():
+                found = await patiently(lambda: sides(pool))
+                await following.follow({side.schema for side in found if side.state == "live"})
+                await following.wait(SIDES_LOOK)
         finally:
-            indexing.cancel()
+            await following.follow(set())
+
+
+class _Following:
+    """A projector for each live side, and for no other."""
+
+    def __init__(self, settings: Settings, stop: asyncio.Event, ready: Callable[[], None]) -> None:
+        self._settings, self._stop, self._ready = settings, stop, ready
+        self._stopping = asyncio.create_task(stop.wait())
+        self._at_work: dict[str, tuple[asyncio.Event, asyncio.Task[None]]] = {}
+
+    async def follow(self, schemas: set[str]) -> None:
+        for schema in schemas - self._at_work.keys():
+            enough = asyncio.Event()
+            self._at_work[schema] = enough, asyncio.create_task(self._project(schema, enough))
+        for schema in self._at_work.keys() - schemas:
+            enough, task = self._at_work.pop(schema)
+            enough.set()
+            await task
+
+    async def wait(self, seconds: float) -> None:
+        """Until it is time to look again, or one of them ended by itself: its error is ours."""
+        tasks = [task for _, task in self._at_work.values()]
+        done, _ = await asyncio.wait([*tasks, self._stopping], timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        for task in done - {self._stopping}:
+            task.result()
+
+    async def _project(self, schema: str, enough: asyncio.Event) -> None:
+        async with projection_pool(self._settings, schema=schema) as pool:
+            partitions = vectors.Partitions(self._settings.vector_index)
+            folded = await folding(self._settings, pool, partitions)
+            timeout = self._settings.session_timeout
+            projector = Projector(folded, cluster(self._settings), group_of(schema), session_timeout=timeout)
+            indexing = asyncio.create_task(_index_now_and_then(partitions, pool))
+            try:
+                await projector.run(enough, self._ready if schema == LAYOUT else lambda: None)
+            finally:
+                indexing.cancel()
 
 
 async def _index_now_and_then(partitions: vectors.Partitions, pool: Pool) -> None:

@@ -6,7 +6,8 @@ from agents.batch_reprocess_embeddings import batch_reprocess_embeddings
 from agents.failures import handle_embedding_failure, transcribe_video_error
 from agents.generate_embeddings import generate_embeddings
 from agents.transcribe_video import transcribe_video
-from chronos.tables import PROJECTION_SCHEMA
+from chronos.sides import GROUP as PROJECTION_GROUP
+from chronos.sides import LAYOUT as PROJECTION_SCHEMA
 from projections.all import EVENTS, PROJECTIONS, TABLES
 
 __all__ = ["EVENTS", "FUNCTIONS", "PROJECTIONS", "PROJECTION_GROUP", "PROJECTION_SCHEMA", "TABLES"]
@@ -18,5 +19,3 @@ FUNCTIONS = (
     handle_embedding_failure,
     batch_reprocess_embeddings,
 )
-
-PROJECTION_GROUP = "chronos.projection"

@@ -57,13 +57,14 @@ async def connect(
     most: int = 4,
     search_path: str | None = None,
     init: Any = None,  # gets each new connection
+    setup: Any = None,  # gets each connection that is taken
 ) -> Pool:
     """A pool of at most `most` connections, opened as they are needed."""
     settings = {"application_name": "chronos"}
     if search_path:
         settings["search_path"] = search_path
     pool = await asyncpg.create_pool(
-        url, min_size=1, max_size=most, server_settings=settings, timeout=10, init=init, reset=_leave
+        url, min_size=1, max_size=most, server_settings=settings, timeout=10, init=init, setup=setup, reset=_leave
     )
     assert pool is not None
     return pool

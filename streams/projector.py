@@ -61,7 +61,7 @@ class Settling:
 class Folding:
     """What is folded, and into what: the same for a live projection, a rebuild and a verification."""
 
-    group: str
+    group: str  # of its checkpoints
     pool: Pool  # its connections find the tables by their search_path
     projections: Sequence[Projection]
     codec: Codec
@@ -156,8 +156,8 @@ def _ends(records: Iterable[Record]) -> dict[Place, int]:
 class Projector:
     """A member of the projection's group: reads its partitions and folds them until it is told to stop."""
 
-    def __init__(self, folding: Folding, cluster: Cluster, *, session_timeout: float = 10.0) -> None:
-        self._folding = folding
+    def __init__(self, folding: Folding, cluster: Cluster, group: str, *, session_timeout: float = 10.0) -> None:
+        self._folding, self._group = folding, group
         self._expected: dict[Place, int | None] = {}
         self._trouble: Exception | None = None
         self._next_look = 0.0
@@ -165,7 +165,7 @@ class Projector:
         self._consumer = Consumer(
             cluster.settings(
                 {
-                    "group.id": folding.group,
+                    "group.id": group,
                     "enable.auto.commit": False,
                     "auto.offset.reset": "error",  # where to start is decided here, never by a default
                     "session.timeout.ms": int(session_timeout * 1000),
@@ -219,12 +219,12 @@ class Projector:
         self._next_look = time.monotonic() + PROGRESS_LOOK
         progress = Progress(self._folding.pool, self._folding.topic_ids)
         try:
-            wishes = (await progress.wanted([self._folding.group])).get(self._folding.group, {})
+            wishes = (await progress.wanted([self._group])).get(self._group, {})
             mine = {place: wish for place, wish in wishes.items() if place in self._expected}
             if mine:
                 await asyncio.to_thread(self._go, {place: wish.offset for place, wish in mine.items()})
                 there = {p: Standing(wish.offset, wish.number, wish.reemit, "wanted") for p, wish in mine.items()}
-                await progress.note(self._folding.group, there)
+                await progress.note(self._group, there)
         except (KafkaException, *AWAY) as error:  # to be tried again in a second
             log.warning("rewind", error=str(error) or type(error).__name__)
 
@@ -233,7 +233,7 @@ class Projector:
         for place in places:
             self._consumer.seek(place)
         self._consumer.commit(offsets=places, asynchronous=False)
-        log.info("reading from elsewhere", group=self._folding.group, partitions=len(places), why="wanted")
+        log.info("reading from elsewhere", group=self._group, partitions=len(places), why="wanted")
 
     async def _apply(self, records: list[Record]) -> None:
         try:

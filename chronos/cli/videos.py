@@ -194,7 +194,7 @@ def hit_to_json(hit: Any) -> dict[str, Any]:
 
 
 def _tables(state: State) -> Any:
-    from chronos.tables import projection_pool
+    from chronos.sides import projection_pool
 
     return projection_pool(state.settings(), most=2)
 

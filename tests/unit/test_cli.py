@@ -85,7 +85,7 @@ HEAVY = ("openai", "faust", "av", "numpy")
     ("what", "unwanted"),
     [
         ("chronos.cli.root", (*HEAVY, "structlog", "pydantic", "asyncpg", "confluent_kafka")),
-        ("chronos.tables, chronos.queries", (*HEAVY, "confluent_kafka", "schemas.catalogue")),  # status, watch
+        ("chronos.sides, chronos.queries", (*HEAVY, "confluent_kafka", "schemas.catalogue")),  # status, watch
         ("chronos.app, chronos.sending", HEAVY),  # send, transcribe
         ("chronos.searching", HEAVY),  # the provider's client comes when there are words to embed
         ("chronos.folding", ("openai", "faust", "av")),  # verify, and a worker that only projects

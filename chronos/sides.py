@@ -1,0 +1,116 @@
+"""The sides of the projection: the tables that readers look at, and those that a rebuild makes beside them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from importlib.resources import files
+from typing import Literal
+
+import asyncpg
+
+from chronos.adapters import vector_codec
+from chronos.config import Settings
+from streams import postgres
+from streams.postgres import Connection, Pool, load_queries
+
+SQL = load_queries("projections.sql", "sides.sql")
+
+LAYOUT = "projection_1"
+"""The layout of the tables, and the schema of the first side. The number rises when the layout changes: then the log is
+folded anew into the new one."""
+
+GROUP = "chronos.projection"
+
+
+@dataclass(frozen=True)
+class Side:
+    """Tables of the projection in a schema of their own."""
+
+    schema: str
+    state: Literal["building", "live"]
+    made_at: datetime
+
+    @property
+    def group(self) -> str:
+        """The consumer group that keeps it live."""
+        return group_of(self.schema)
+
+
+def group_of(schema: str) -> str:
+    return GROUP if schema == LAYOUT else f"{GROUP}.{schema}"
+
+
+@asynccontextmanager
+async def projection_pool(settings: Settings, *, most: int = 4, schema: str | None = None) -> AsyncIterator[Pool]:
+    """Connections that find the projection's tables, which are made where they are missing. Without a schema they are
+    the active ones, looked up each time that a connection is taken: a switch needs no restart."""
+    if schema is None:
+        await _prepare_where_it_is_missing(settings)
+        pool = await postgres.connect(settings.database(), most=most, init=vector_codec.register, setup=_use_active)
+    else:
+        await prepare_schema(settings, schema)
+        pool = await postgres.connect(
+            settings.database(), most=most, search_path=f"{schema}, public", init=vector_codec.register
+        )  # fmt: skip
+    try:
+        yield pool
+    finally:
+        await pool.close()
+
+
+async def _use_active(connection: Connection) -> None:
+    await connection.fetchval(SQL["use_active"], LAYOUT)
+
+
+async def _prepare_where_it_is_missing(settings: Settings) -> None:
+    connection = await asyncpg.connect(settings.database(), timeout=10)
+    try:
+        known = await connection.fetchval("SELECT to_regclass('chronos.active') IS NOT NULL")
+        if known and await connection.fetchval(SQL["active"], LAYOUT):
+            return
+    finally:
+        await connection.close()
+    await prepare_schema(settings, LAYOUT)
+
+
+async def prepare_schema(settings: Settings, schema: str) -> None:
+    """Makes a schema with the projection's tables, where they are missing. `schema` is a name of ours."""
+    tables = files("projections.sql").joinpath("tables.sql").read_text()
+    async with one_connection(settings) as connection, connection.transaction():
+        await connection.execute("SELECT pg_advisory_xact_lock(hashtext('chronos.schema'))")
+        await connection.execute("CREATE EXTENSION IF NOT EXISTS vector SCHEMA public")
+        await connection.execute(f'CREATE SCHEMA IF NOT EXISTS "{schema}"')
+        await connection.execute(f'SET LOCAL search_path TO "{schema}", public')
+        await connection.execute(tables)
+        await connection.execute(SQL["prepare"])
+        if schema == LAYOUT:
+            await connection.execute(SQL["first"], LAYOUT)
+            await connection.execute(SQL["first_active"], LAYOUT)
+
+
+async def drop_schema(settings: Settings, schema: str) -> None:
+    """Drops a schema of ours with all its tables."""
+    async with one_connection(settings) as connection:
+        await connection.execute(f'DROP SCHEMA IF EXISTS "{schema}" CASCADE', timeout=None)
+
+
+@asynccontextmanager
+async def one_connection(settings: Settings) -> AsyncIterator[Connection]:
+    connection = await asyncpg.connect(settings.database(), timeout=10, server_settings={"application_name": "chronos"})
+    try:
+        yield connection
+    finally:
+        await connection.close(timeout=5)
+
+
+async def sides(connection: Connection | Pool) -> list[Side]:
+    return [Side(row["schema"], row["state"], row["made_at"]) for row in await connection.fetch(SQL["sides"], LAYOUT)]
+
+
+async def active(connection: Connection | Pool) -> tuple[str, str | None]:
+    """The schema that readers look at, and the one before."""
+    row = await connection.fetchrow(SQL["active"], LAYOUT)
+    return (row["schema"], row["before"]) if row else (LAYOUT, None)
