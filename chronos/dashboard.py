@@ -15,10 +15,10 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from chronos import broker, queries
+from chronos import broker, queries, sides
 from chronos.cli.videos import videos_table
 from chronos.config import Settings
-from chronos.pipeline import EVENTS, FUNCTIONS, PROJECTION_GROUP
+from chronos.pipeline import EVENTS, FUNCTIONS
 from chronos.sides import projection_pool
 from streams.kafka import BrokerAway, Cluster
 from streams.postgres import AWAY, Pool
@@ -26,10 +26,11 @@ from streams.postgres import AWAY, Pool
 LOOK = 2.0  # seconds between looks: one costs some ten requests to the broker
 VIDEOS = 5
 
-GROUPS = (
-    *((function.group(), [event.name for event in function.consumes]) for function in FUNCTIONS),
-    (PROJECTION_GROUP, [event.name for event in EVENTS]),
-)
+
+def groups(projection: str) -> list[tuple[str, list[str]]]:
+    """The groups that are shown, with their topics: the functions', and that of the side that is looked at."""
+    functions = [(function.group(), [event.name for event in function.consumes]) for function in FUNCTIONS]
+    return [*functions, (projection, [event.name for event in EVENTS])]
 
 
 @dataclass(frozen=True)
@@ -104,5 +105,5 @@ class Looker:
                 await asyncio.sleep(LOOK)
 
     async def _look(self, pool: Pool) -> Seen:
-        groups = await asyncio.to_thread(self._broker.groups, GROUPS)
-        return Seen(tuple(groups), tuple(await queries.videos(pool, most=VIDEOS)))
+        found = await asyncio.to_thread(self._broker.groups, groups(await sides.active_group(pool)))
+        return Seen(tuple(found), tuple(await queries.videos(pool, most=VIDEOS)))

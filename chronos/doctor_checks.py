@@ -13,11 +13,11 @@ from urllib.parse import urlsplit
 import asyncpg
 import httpx
 
-from chronos import house
+from chronos import house, sides
 from chronos.broker import Broker, differences
 from chronos.config import NotRunning, Settings
 from chronos.doctor import SECONDS, Asked, Finding
-from chronos.pipeline import EVENTS, FUNCTIONS, PROJECTION_GROUP, PROJECTION_SCHEMA
+from chronos.pipeline import EVENTS, FUNCTIONS
 from schemas.__main__ import check as schema_problems
 from schemas.catalogue import CATALOGUE
 from schemas.released import AVSC
@@ -107,14 +107,23 @@ async def functions(settings: Settings) -> Finding:
 
 async def projection(settings: Settings) -> Finding:
     try:
-        read = [event.name for event in EVENTS]
-        (group,) = await asyncio.to_thread(Broker(Cluster(settings.kafka())).groups, [(PROJECTION_GROUP, read)])
+        read, name = [event.name for event in EVENTS], await _projection_group(settings)
+        (group,) = await asyncio.to_thread(Broker(Cluster(settings.kafka())).groups, [(name, read)])
     except (NotRunning, BrokerAway) as error:
         return Finding("projection", False, str(error), "the broker first")
     if not group.members:
         return Finding("projection", False, "it does not run", "start it: chronos worker --projection")
     remedy = "it may be catching up: look again, and at its log: chronos logs" if group.lag > BEHIND else ""
     return Finding("projection", True, f"runs, {group.lag:,} records behind", remedy)
+
+
+async def _projection_group(settings: Settings) -> str:
+    """Of the side that is looked at; of the first one where the database cannot say."""
+    try:
+        async with sides.one_connection(settings) as connection:
+            return await sides.active_group(connection)
+    except (NotRunning, OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        return sides.GROUP
 
 
 async def database(settings: Settings) -> Finding:
@@ -135,7 +144,10 @@ async def _tables(connection: asyncpg.Connection) -> Finding:
     vector = await connection.fetchval("SELECT default_version FROM pg_available_extensions WHERE name = 'vector'")
     if vector is None:
         return Finding("database", False, "it has no pgvector", "install the extension `vector` on the server")
-    for schema in (PROJECTION_SCHEMA, "journal"):
+    active = None
+    if await connection.fetchval("SELECT to_regclass('chronos.active') IS NOT NULL"):
+        active, _ = await sides.active(connection)
+    for schema in (active or sides.LAYOUT, "journal"):
         if not await connection.fetchval("SELECT count(*) FROM pg_namespace WHERE nspname = $1", schema):
             return Finding("database", False, f"no schema {schema}", "a worker makes it at its start: chronos worker")
     version = await connection.fetchval("SHOW server_version")

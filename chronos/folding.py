@@ -10,10 +10,11 @@ import structlog
 
 from chronos.adapters import vectors
 from chronos.adapters.serving import settling
-from chronos.app import cluster, codec, prepare_schema, projection_pool, topic_ids
+from chronos.app import cluster, codec, projection_pool, topic_ids
 from chronos.config import Settings
 from chronos.pipeline import PROJECTION_GROUP, PROJECTIONS
-from chronos.sides import LAYOUT, group_of, sides
+from chronos.sides import group_of, sides
+from chronos.sides import prepare as prepare_sides
 from streams import postgres
 from streams.journal import prepare
 from streams.postgres import Pool, patiently
@@ -41,17 +42,21 @@ async def folding(settings: Settings, pool: Pool, partitions: vectors.Partitions
 
 async def run_projection(settings: Settings, stop: asyncio.Event, ready: Callable[[], None] = lambda: None) -> None:
     """Folds the log into every live side until `stop` is set. Sides come and go while it runs."""
-    await prepare_schema(settings, LAYOUT)
+    await prepare_sides(settings)
     async with projection_pool(settings, most=1) as pool:
         await prepare(pool)  # a wish to be elsewhere stands in the journal
         following = _Following(settings, stop, ready)
         try:
             while not stop.is_set():
-                found = await patiently(lambda: sides(pool))
-                await following.follow({side.schema for side in found if side.state == "live"})
-                await following.wait(SIDES_LOOK)
+                await following.follow(await live(pool))
+                if ended := await following.wait(SIDES_LOOK):
+                    following.judge(ended, await live(pool))
         finally:
             await following.follow(set())
+
+
+async def live(pool: Pool) -> set[str]:
+    return {side.schema for side in await patiently(lambda: sides(pool)) if side.state == "live"}
 
 
 class _Following:
@@ -69,14 +74,25 @@ class _Following:
         for schema in self._at_work.keys() - schemas:
             enough, task = self._at_work.pop(schema)
             enough.set()
-            await task
+            await asyncio.wait([task])
+            if error := task.exception():
+                log.info("a side is gone", schema=schema, error=str(error))
 
-    async def wait(self, seconds: float) -> None:
-        """Until it is time to look again, or one of them ended by itself: its error is ours."""
+    async def wait(self, seconds: float) -> set[str]:
+        """Until it is time to look again; gives the sides whose projector ended by itself."""
         tasks = [task for _, task in self._at_work.values()]
-        done, _ = await asyncio.wait([*tasks, self._stopping], timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-        for task in done - {self._stopping}:
+        await asyncio.wait([*tasks, self._stopping], timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        return {schema for schema, (_, task) in self._at_work.items() if task.done()}
+
+    def judge(self, ended: set[str], live: set[str]) -> None:
+        """What a live side's projector ended with is our end too; a side that was dropped under it is gone."""
+        for schema in ended & live:
+            _, task = self._at_work[schema]
             task.result()
+
+    def _first_ready(self) -> None:
+        ready, self._ready = self._ready, lambda: None
+        ready()
 
     async def _project(self, schema: str, enough: asyncio.Event) -> None:
         async with projection_pool(self._settings, schema=schema) as pool:
@@ -86,7 +102,7 @@ class _Following:
             projector = Projector(folded, cluster(self._settings), group_of(schema), session_timeout=timeout)
             indexing = asyncio.create_task(_index_now_and_then(partitions, pool))
             try:
-                await projector.run(enough, self._ready if schema == LAYOUT else lambda: None)
+                await projector.run(enough, self._first_ready)
             finally:
                 indexing.cancel()
 

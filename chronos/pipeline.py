@@ -7,10 +7,9 @@ from agents.failures import handle_embedding_failure, transcribe_video_error
 from agents.generate_embeddings import generate_embeddings
 from agents.transcribe_video import transcribe_video
 from chronos.sides import GROUP as PROJECTION_GROUP
-from chronos.sides import LAYOUT as PROJECTION_SCHEMA
 from projections.all import EVENTS, PROJECTIONS, TABLES
 
-__all__ = ["EVENTS", "FUNCTIONS", "PROJECTIONS", "PROJECTION_GROUP", "PROJECTION_SCHEMA", "TABLES"]
+__all__ = ["EVENTS", "FUNCTIONS", "PROJECTIONS", "PROJECTION_GROUP", "TABLES"]
 
 FUNCTIONS = (
     transcribe_video,

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from chronos import app, operations
+from chronos import app, operations, sides
 from chronos.choosing import Question, choose
 from chronos.config import Settings
 from chronos.foreseeing import Foreseer, Foresight
@@ -122,10 +122,15 @@ def topics_of(group: str) -> list[str]:
     """
     groups = {function.group(): sorted(event.name for event in function.consumes) for function in FUNCTIONS}
     groups[PROJECTION_GROUP] = sorted(event.name for event in EVENTS)
-    name = group if group in groups else f"chronos.{group}"
+    name = PROJECTION_GROUP if _is_projection(group) else group if group in groups else f"chronos.{group}"
     if name not in groups:
         raise NoSuchGroup(f"no group is called {group!r}: there are {', '.join(sorted(groups))}")
     return groups[name]
+
+
+def _is_projection(group: str) -> bool:
+    """Each side of the projection has a group of its own."""
+    return group == PROJECTION_GROUP or group.startswith(f"{PROJECTION_GROUP}.")
 
 
 def full_name(group: str) -> str:
@@ -155,6 +160,9 @@ async def plan(
     Raises:
         NoSuchGroup, BadWay: with the remedy.
     """
+    if group == PROJECTION_GROUP:
+        async with sides.one_connection(settings) as connection:
+            group = await sides.active_group(connection)
     here = await ground(settings, group, topics)
     cluster = app.cluster(settings)
 
@@ -166,7 +174,7 @@ async def plan(
         raise BadWay(f"group {group} has committed nothing there yet: it reads from the beginning anyway")
     moves = {place: (here.committed.get(place, here.ends[place][0]), target) for place, target in found.items()}
     skipped = sum(max(0, target - begin) for begin, target in moves.values())
-    if group == PROJECTION_GROUP and skipped:
+    if _is_projection(group) and skipped:
         raise BadWay("a projection cannot skip events: its tables would not be what the log says")
     back = {place: (target, begin) for place, (begin, target) in moves.items() if target < begin}
     events = sum(begin - target for target, begin in back.values())

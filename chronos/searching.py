@@ -6,13 +6,16 @@ import asyncio
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from chronos import app
 from chronos.adapters import vectors
 from chronos.config import Settings
 from projections.passages import Passage, narrowed, passages
 from streams.postgres import Connection, Pool, Row, load_queries
+
+if TYPE_CHECKING:
+    from chronos.adapters.openai_embedder import OpenAiEmbedder
 
 SQL = load_queries("projections.sql", "search.sql")
 
@@ -46,12 +49,17 @@ async def search(settings: Settings, words: str, creator_id: str | None, limit: 
         EmbeddingUnavailable, EmbeddingBusy, EmbeddingRefused: the provider did not embed the question.
     """
     async with app.asking(settings) as embedder, app.projection_pool(settings, most=2) as pool:
-        question, by_words = await asyncio.gather(
-            embedder.embed_query(words), pool.fetch(SQL["by_words"], words, creator_id, DEPTH)
-        )
-        by_meaning = await _by_meaning(pool, embedder.space, settings.dimensions(), question, creator_id)
-        best = join([by_words, by_meaning])[:limit]
-        return [await _hit(pool, words, row, score) for row, score in best]
+        best = await ranked(pool, embedder, words, creator_id)
+        return [await _hit(pool, words, row, score) for row, score in best[:limit]]
+
+
+async def ranked(pool: Pool, embedder: OpenAiEmbedder, words: str, creator_id: str | None) -> list[tuple[Row, float]]:
+    """Chunks, best first, with their scores."""
+    question, by_words = await asyncio.gather(
+        embedder.embed_query(words), pool.fetch(SQL["by_words"], words, creator_id, DEPTH)
+    )
+    by_meaning = await _by_meaning(pool, embedder.space, embedder.dimensions, question, creator_id)
+    return join([by_words, by_meaning])
 
 
 async def _by_meaning(

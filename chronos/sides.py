@@ -73,22 +73,36 @@ async def _prepare_where_it_is_missing(settings: Settings) -> None:
             return
     finally:
         await connection.close()
-    await prepare_schema(settings, LAYOUT)
+    await prepare(settings)
+
+
+async def prepare(settings: Settings) -> None:
+    """Makes the tables of every side, where they are missing; the first side where there is none."""
+    async with one_connection(settings) as connection, connection.transaction():
+        await _lock(connection)
+        await connection.execute(SQL["prepare"])
+        await connection.execute(SQL["first"], LAYOUT)
+        await connection.execute(SQL["first_active"], LAYOUT)
+        for side in await sides(connection):
+            await _make(connection, side.schema)
 
 
 async def prepare_schema(settings: Settings, schema: str) -> None:
     """Makes a schema with the projection's tables, where they are missing. `schema` is a name of ours."""
-    tables = files("projections.sql").joinpath("tables.sql").read_text()
     async with one_connection(settings) as connection, connection.transaction():
-        await connection.execute("SELECT pg_advisory_xact_lock(hashtext('chronos.schema'))")
-        await connection.execute("CREATE EXTENSION IF NOT EXISTS vector SCHEMA public")
-        await connection.execute(f'CREATE SCHEMA IF NOT EXISTS "{schema}"')
-        await connection.execute(f'SET LOCAL search_path TO "{schema}", public')
-        await connection.execute(tables)
-        await connection.execute(SQL["prepare"])
-        if schema == LAYOUT:
-            await connection.execute(SQL["first"], LAYOUT)
-            await connection.execute(SQL["first_active"], LAYOUT)
+        await _lock(connection)
+        await _make(connection, schema)
+
+
+async def _lock(connection: Connection) -> None:
+    await connection.execute("SELECT pg_advisory_xact_lock(hashtext('chronos.schema'))")
+
+
+async def _make(connection: Connection, schema: str) -> None:
+    await connection.execute("CREATE EXTENSION IF NOT EXISTS vector SCHEMA public")
+    await connection.execute(f'CREATE SCHEMA IF NOT EXISTS "{schema}"')
+    await connection.execute(f'SET LOCAL search_path TO "{schema}", public')
+    await connection.execute(files("projections.sql").joinpath("tables.sql").read_text())
 
 
 async def drop_schema(settings: Settings, schema: str) -> None:
@@ -108,6 +122,11 @@ async def one_connection(settings: Settings) -> AsyncIterator[Connection]:
 
 async def sides(connection: Connection | Pool) -> list[Side]:
     return [Side(row["schema"], row["state"], row["made_at"]) for row in await connection.fetch(SQL["sides"], LAYOUT)]
+
+
+async def active_group(connection: Connection | Pool) -> str:
+    """The consumer group that keeps live what readers look at."""
+    return group_of((await active(connection))[0])
 
 
 async def active(connection: Connection | Pool) -> tuple[str, str | None]:

@@ -49,6 +49,9 @@ class Batch:
     rows: dict[str, Rows]
 
 
+Writing = Callable[[Connection, Iterable[Table], dict[str, Rows]], Awaitable[None]]
+
+
 @dataclass(frozen=True)
 class Settling:
     """What must be decided after the rows are written, in the same transaction."""
@@ -100,31 +103,39 @@ class Folding:
         Raises:
             Moved: a checkpoint was not where it was expected; nothing was written.
         """
-        batch = self._fold(records)
-        moved = _ends(records)
-        await patiently(lambda: self._write(batch, moved, expected))
+        rows: dict[str, Rows] = {}
+        batch = Batch(self.fold(records, rows), rows)
+        moved = ends(records)
+        await patiently(lambda: self.keep(batch, moved, expected))
         return moved
 
-    def _fold(self, records: Iterable[Record]) -> Batch:
-        received = []
-        rows: dict[str, Rows] = {}
+    def fold(self, records: Iterable[Record], into: dict[str, Rows]) -> list[Received]:
+        """Joins records to rows; gives those that can be read."""
+        found = []
         for record in records:
             try:
-                one = self.codec.read(record)
+                received = self.codec.read(record)
             except Undecodable as error:  # its function's group has made a dead letter of it
                 log.debug("passed over", record=str(record), reason=str(error))
                 continue
-            received.append(one)
-            fold(puts_of(self.projections, one), rows)
-        return Batch(received, rows)
+            found.append(received)
+            fold(puts_of(self.projections, received), into)
+        return found
 
-    async def _write(self, batch: Batch, moved: Mapping[Place, int], expected: Expected) -> None:
+    async def keep(
+        self, batch: Batch, moved: Mapping[Place, int], expected: Expected, *, writing: Writing = write
+    ) -> None:
+        """Writes a batch and moves the checkpoints, all or nothing.
+
+        Raises:
+            Moved: a checkpoint was not where it was expected.
+        """
         async with self.pool.acquire() as connection:
             await self.before(connection, batch)
             async with connection.transaction():
                 if names := sorted(set(self.settling.names(batch))):
                     await connection.fetch(SQL["lock"], names)
-                await write(connection, self.tables, batch.rows)
+                await writing(connection, self.tables, batch.rows)
                 await self.settling.decide(connection, batch)
                 await self._move(connection, moved, expected)
 
@@ -145,12 +156,13 @@ class Folding:
             raise Moved
 
 
-def _ends(records: Iterable[Record]) -> dict[Place, int]:
-    ends: dict[Place, int] = {}
+def ends(records: Iterable[Record]) -> dict[Place, int]:
+    """Where each partition goes on after these."""
+    found: dict[Place, int] = {}
     for record in records:
         place = (record.topic, record.partition)
-        ends[place] = max(ends.get(place, 0), record.offset + 1)
-    return ends
+        found[place] = max(found.get(place, 0), record.offset + 1)
+    return found
 
 
 class Projector:

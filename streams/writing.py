@@ -23,6 +23,18 @@ async def write(connection: Connection, tables: Iterable[Table], rows: dict[str,
             await connection.execute(upsert(table.name, _shape(table)), *columns(table, found))
 
 
+async def copy(connection: Connection, tables: Iterable[Table], rows: dict[str, Rows]) -> None:
+    """Copies rows into tables that have none of their keys, which is several times as quick as joining them.
+
+    Raises:
+        asyncpg.UniqueViolationError: they have; nothing was written.
+    """
+    for table in tables:
+        if found := rows.get(table.name):
+            records = zip(*columns(table, found), strict=True)
+            await connection.copy_records_to_table(table.name, records=records, columns=table.columns())
+
+
 def columns(table: Table, rows: Rows) -> list[list[Any]]:
     """Values by column, rows in the order of their keys."""
     keys = sorted(rows, key=lambda key: tuple(map(str, key)))

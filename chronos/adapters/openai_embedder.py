@@ -54,14 +54,14 @@ class OpenAiEmbedder:
         self.model = model
         self.provider = client.base_url.host
         self._client = client
-        self._dimensions = dimensions
+        self.dimensions = dimensions
         self._price = micro_usd_per_million_tokens.get(model, 0)
         self._manner = next(manner for beginning, manner in MANNERS if model.startswith(beginning))
 
     @property
     def space(self) -> str:
         """See agents.ports.Embedder."""
-        return f"{self.model}/{self._dimensions}"
+        return f"{self.model}/{self.dimensions}"
 
     async def close(self) -> None:
         """Closes the connections to the provider."""
@@ -69,7 +69,7 @@ class OpenAiEmbedder:
 
     def key(self, text: str) -> str:
         """See streams.stage.PaidCall."""
-        asked = ["embedding", PROVIDER, self.model, self._dimensions, self._manner.passage + text]
+        asked = ["embedding", PROVIDER, self.model, self.dimensions, self._manner.passage + text]
         return hashlib.sha256(json.dumps(asked).encode()).hexdigest()
 
     def quote(self, arguments: Sequence[str]) -> tuple[float, int]:
@@ -101,7 +101,7 @@ class OpenAiEmbedder:
     async def _embed(self, texts: list[str]) -> tuple[list[bytes], int, float]:
         """The vectors in the order of the texts, the tokens that they cost together, and for how many seconds the
         provider wants no more."""
-        parameters: dict[str, Any] = {"dimensions": self._dimensions} if self._manner.shortens else {}
+        parameters: dict[str, Any] = {"dimensions": self.dimensions} if self._manner.shortens else {}
         try:
             response = await self._client.embeddings.with_raw_response.create(
                 input=texts, model=self.model, encoding_format="base64", **parameters
@@ -121,11 +121,11 @@ class OpenAiEmbedder:
         found = item.get("embedding")
         try:
             values = base64.b64decode(found, validate=True) if isinstance(found, str) else _packed(found)
-            numbers = struct.unpack(f"<{self._dimensions}f", values)
+            numbers = struct.unpack(f"<{self.dimensions}f", values)
         except (ValueError, TypeError, OverflowError, struct.error):
             numbers = ()
         if not numbers or not all(map(math.isfinite, numbers)):
-            raise nonsense(f"something that is no vector of {self._dimensions} numbers from {self.model}", _EMBEDDING)
+            raise nonsense(f"something that is no vector of {self.dimensions} numbers from {self.model}", _EMBEDDING)
         return values
 
 

@@ -32,7 +32,7 @@ JOIN chunks AS c USING (creator_id, video_id, chunk_set_id, "index")
 JOIN videos AS v USING (creator_id, video_id)
 JOIN chunk_sets AS k USING (creator_id, video_id, chunk_set_id)
 JOIN transcripts AS t USING (creator_id, video_id, transcript_id)
-ORDER BY n.distance
+ORDER BY n.distance, n.creator_id, n.video_id, n."index"
 
 -- name: best_passage
 -- Of some passages the number of the one that holds most of the words.

@@ -14,7 +14,8 @@ CREATE TABLE IF NOT EXISTS chronos.active ( -- the side that readers look at, by
 );
 
 -- name: first
-INSERT INTO chronos.sides (schema, layout, state) VALUES ($1, $1, 'live') ON CONFLICT DO NOTHING
+INSERT INTO chronos.sides (schema, layout, state)
+SELECT $1::text, $1::text, 'live' WHERE NOT EXISTS (SELECT FROM chronos.sides WHERE layout = $1)
 
 -- name: first_active
 INSERT INTO chronos.active (layout, schema) VALUES ($1, $1) ON CONFLICT DO NOTHING

@@ -1,0 +1,192 @@
+"""The two sides of the projection beside each other: what differs, the switch, the way back, and the end of one."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from chronos import app, operations, searching, sides
+from chronos.config import Settings
+from chronos.pipeline import TABLES
+from chronos.sides import LAYOUT, Side
+from streams.postgres import Connection, Row, load_queries
+
+SQL = load_queries("projections.sql", "rebuild.sql")
+
+
+class AlreadyRebuilding(Exception):
+    """Another rebuild is under way."""
+
+
+class NoOtherSide(Exception):
+    """There is nothing to switch to, to go back to, or to drop."""
+
+
+class NotCaughtUp(Exception):
+    """The other side has not folded all that the active one has."""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Rows of one table: only in the new side, only in the old one, or not the same."""
+
+    table: str
+    added: int
+    gone: int
+    changed: int
+
+    def to_json(self) -> dict[str, int]:
+        return {"added": self.added, "gone": self.gone, "changed": self.changed}
+
+
+@asynccontextmanager
+async def alone(settings: Settings) -> AsyncIterator[Connection]:
+    """One at a time changes the sides, in the whole cluster."""
+    await sides.prepare(settings)
+    async with sides.one_connection(settings) as connection:
+        if not await connection.fetchval("SELECT pg_try_advisory_lock(hashtext('chronos.rebuild'))"):
+            raise AlreadyRebuilding("another rebuild, switch or rollback is under way: wait for it, or stop it")
+        yield connection
+
+
+async def lag_of(connection: Connection, schema: str) -> int:
+    """Events that the active side has folded and this one has not."""
+    active, _ = await sides.active(connection)
+    statement = _of_sides(SQL["lag"], active, schema)
+    return int(await connection.fetchval(statement))
+
+
+async def compare(connection: Connection, old: str, new: str) -> list[Difference]:
+    """What differs between two sides, in one snapshot."""
+    found = []
+    tables = {table.name: tuple(table.key) for table in TABLES} | {"served": ("creator_id", "video_id")}
+    async with connection.transaction(isolation="repeatable_read", readonly=True):
+        for name, key in tables.items():
+            columns = ", ".join(f'"{column}"' for column in key)
+            statement = SQL["differences"].replace("key_columns", columns).replace("table_name", f'"{name}"')
+            [row] = await connection.fetch(_of_sides(statement, old, new), timeout=None)
+            found.append(Difference(name, row["added"], row["gone"], row["changed"]))
+    return found
+
+
+@dataclass(frozen=True)
+class Answers:
+    """The first ten hits of a question in two sides, each as video@second."""
+
+    question: str
+    before: tuple[str, ...]
+    after: tuple[str, ...]
+
+    @property
+    def overlap(self) -> float:
+        """The share of the old hits that are still there."""
+        return len(set(self.before) & set(self.after)) / len(self.before) if self.before else 1.0
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "question": self.question,
+            "overlap": round(self.overlap, 3),
+            "gone": [hit for hit in self.before if hit not in self.after],
+            "new": [hit for hit in self.after if hit not in self.before],
+        }
+
+
+async def ask_both(settings: Settings, questions: Iterable[str], old: str, new: str) -> list[Answers]:
+    """What two sides answer. The questions are embedded, which may cost a little."""
+    found = []
+    async with (
+        app.asking(settings) as embedder,
+        app.projection_pool(settings, most=1, schema=old) as before,
+        app.projection_pool(settings, most=1, schema=new) as after,
+    ):
+        for question in questions:
+            hits = [await searching.ranked(pool, embedder, question, None) for pool in (before, after)]
+            found.append(Answers(question, *(tuple(_name(row) for row, _ in some[:10]) for some in hits)))
+    return found
+
+
+def _name(row: Row) -> str:
+    return f"{row['video_id']} of {row['creator_id']} at {row['start_seconds']:.0f} s"
+
+
+def _of_sides(statement: str, old: str, new: str) -> str:
+    """The statement for two schemas of ours."""
+    return statement.replace("old_side.", f'"{old}".').replace("new_side.", f'"{new}".')
+
+
+async def status(settings: Settings) -> dict[str, Any]:
+    """The sides, and how far each is."""
+    await sides.prepare(settings)
+    async with sides.one_connection(settings) as connection:
+        active, before = await sides.active(connection)
+        return {
+            "active": active,
+            "before": before,
+            "sides": [
+                {
+                    "schema": side.schema,
+                    "state": side.state,
+                    "active": side.schema == active,
+                    "group": side.group,
+                    "behind": await lag_of(connection, side.schema),
+                }
+                for side in await sides.sides(connection)
+            ],
+        }
+
+
+async def switch(settings: Settings, reason: str | None) -> str:
+    """Has readers look at the other side from now on; gives its schema.
+
+    Raises:
+        NoOtherSide, NotCaughtUp.
+    """
+    async with alone(settings) as connection:
+        active, _ = await sides.active(connection)
+        other = await _other(connection, active)
+        if other.state != "live" or (behind := await lag_of(connection, other.schema)):
+            said = "it is being built" if other.state != "live" else f"it is {behind} events behind"
+            raise NotCaughtUp(f"side {other.schema} cannot be looked at yet: {said}; `chronos rebuild` goes on with it")
+        await connection.execute(sides.SQL["switch"], LAYOUT, other.schema)
+    await operations.tell(settings, "switch", other.schema, reason, {"from": active}, {"to": other.schema})
+    return other.schema
+
+
+async def rollback(settings: Settings, reason: str | None) -> str:
+    """Has readers look at the side before the last switch.
+
+    Raises:
+        NoOtherSide: it is gone.
+    """
+    async with alone(settings) as connection:
+        active, before = await sides.active(connection)
+        if before is None or before not in {side.schema for side in await sides.sides(connection)}:
+            raise NoOtherSide("there is nothing to go back to: the side before is gone, or there was no switch")
+        await connection.execute(sides.SQL["switch"], LAYOUT, before)
+    await operations.tell(settings, "rollback", before, reason, {"from": active}, {"to": before})
+    return before
+
+
+async def drop(settings: Settings, reason: str | None) -> str:
+    """Removes the side that nobody looks at, also one that is being built; gives its schema.
+
+    Raises:
+        NoOtherSide.
+    """
+    async with alone(settings) as connection:
+        active, _ = await sides.active(connection)
+        other = await _other(connection, active)
+        await connection.execute(sides.SQL["remove"], other.schema)
+        await connection.execute(sides.SQL["forget_before"], other.schema)
+        await sides.drop_schema(settings, other.schema)
+    await operations.tell(settings, "drop", other.schema, reason, {}, {})
+    return other.schema
+
+
+async def _other(connection: Connection, active: str) -> Side:
+    for side in await sides.sides(connection):
+        if side.schema != active:
+            return side
+    raise NoOtherSide(f"there is one side alone, {active}: `chronos rebuild` makes another")
