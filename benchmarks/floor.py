@@ -33,7 +33,7 @@ def _records(cluster: Cluster) -> list[Record]:
     return [record for batch in scan.read(until, begins) for record in batch]
 
 
-async def copy(pool: Pool) -> tuple[int, float]:
+async def copy(pool: Pool, most: int = 500) -> tuple[int, float]:
     """Writes every row once more, into tables of the same form in another schema; gives how many, and the seconds."""
     count, seconds = 0, 0.0
     await pool.execute("CREATE SCHEMA floor")
@@ -43,9 +43,9 @@ async def copy(pool: Pool) -> tuple[int, float]:
         await pool.execute(f"CREATE TABLE floor.{table.name} (LIKE {table.name} INCLUDING ALL)")
         began = time.monotonic()
         async with pool.acquire() as connection:
-            for start in range(0, len(rows), 500):
+            for start in range(0, len(rows), most):
                 await connection.copy_records_to_table(
-                    table.name, schema_name="floor", columns=columns, records=rows[start : start + 500]
+                    table.name, schema_name="floor", columns=columns, records=rows[start : start + most]
                 )
         seconds += time.monotonic() - began
         count += len(rows)

@@ -1,0 +1,78 @@
+"""The pages under docs/how-to: what they tell people to type is typed here, in their order, and does what it should."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import shlex
+from pathlib import Path
+
+import asyncpg
+
+from chronos import sides
+from chronos.verifying import verify
+from tests.e2e.test_rewind import caught_up, chronos, videos
+from tests.films import film, noise
+from tests.stack import Hands, Stack, until
+
+PAGES = Path(__file__).parents[2] / "docs" / "how-to"
+
+
+def commands(page: str) -> list[list[str]]:
+    """The lines of its shell snippets, without `chronos`."""
+    text = (PAGES / f"{page}.md").read_text()
+    lines = [line for snippet in re.findall(r"```sh\n(.*?)```", text, re.DOTALL) for line in snippet.splitlines()]
+    assert lines, page
+    assert all(line.startswith("chronos ") for line in lines), lines
+    return [shlex.split(line)[1:] for line in lines]
+
+
+async def follow(stack: Stack, page: str) -> None:
+    for words in commands(page):
+        done = await chronos(stack, *words)
+        assert done.exit_code == 0, (words, done.stdout, done.stderr)
+
+
+def test_every_page_is_followed_here() -> None:
+    followed = {
+        "rewind-a-group",
+        "run-again-what-failed",
+        "rebuild-the-tables",
+        "recover-from-a-lost-database",
+    }
+    assert {page.stem for page in PAGES.glob("*.md")} == followed
+
+
+async def test_rewind_a_group_and_run_again_what_failed(hands: Hands, stack: Stack, tmp_path: Path):
+    path = await hands.upload(film(tmp_path / "ada.wav", (0, noise(2)), codec="pcm_s16le"), "ada")
+    await hands.ending(await hands.ask("of-ada", "ada", path))
+    await hands.ending(await hands.ask("lost", "ada", "ada/nothing.mp4"))
+    await until("all is acked", lambda: caught_up(hands))
+    paid = len(stack.provider.bill())
+    await follow(stack, "rewind-a-group")
+    await until("all is acked", lambda: caught_up(hands))
+    await follow(stack, "run-again-what-failed")
+    await until("all is acked", lambda: caught_up(hands))
+    assert len(stack.provider.bill()) == paid
+    assert (await verify(hands.settings)).ok
+
+
+async def test_rebuild_the_tables(hands: Hands, stack: Stack, tmp_path: Path):
+    await videos(hands, tmp_path, "pages", 2)
+    await follow(stack, "rebuild-the-tables")
+    assert (await verify(hands.settings)).ok
+
+
+async def test_recover_from_a_lost_database(hands: Hands, stack: Stack, tmp_path: Path):
+    for name in ("functions", "projection"):
+        assert await asyncio.to_thread(stack.terminate, name) == 0
+    connection = await asyncpg.connect(stack.database)
+    for side in await sides.sides(connection):
+        await connection.execute(f'DROP SCHEMA "{side.schema}" CASCADE')
+    for schema in ("chronos", "journal"):
+        await connection.execute(f'DROP SCHEMA "{schema}" CASCADE')
+    await connection.close()
+    stack.start_projection()
+    await follow(stack, "recover-from-a-lost-database")
+    stack.start_functions()
+    await until("all is acked", lambda: caught_up(hands))
