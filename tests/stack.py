@@ -117,6 +117,7 @@ class Stack:
     def stop(self) -> None:
         for process in self.processes.values():
             process.send_signal(signal.SIGTERM)
+            process.send_signal(signal.SIGCONT)  # a test may have stopped it, and failed
         for process in self.processes.values():
             process.wait(40)
         self.processes.clear()

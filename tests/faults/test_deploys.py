@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -58,7 +59,7 @@ async def test_a_worker_that_was_stopped_and_is_woken_says_nothing_more(tmp_path
             sent = [await one_video(hands, tmp_path, n) for n in range(6)]
             await until("calls in the air", lambda: more_calls(stack, 4, 12), 30)
             stack.processes["one"].send_signal(signal.SIGSTOP)
-            in_air = len(await stack.provider.settled())  # also those that it had sent and that had not arrived yet
+            in_air = await arrived(stack)
             stack.start_functions("two")
             endings = [await hands.ending(one, 90) for one in sent]
             stack.processes["one"].send_signal(signal.SIGCONT)
@@ -87,6 +88,21 @@ async def one_video(hands: Hands, home: Path, number: int) -> Sent:
 async def more_calls(stack: Stack, count: int, all_calls: int) -> bool:
     """So many, or as many as there can be: one to hear each video, and one to embed it."""
     return len(stack.provider.calls()) >= min(count, all_calls)
+
+
+async def arrived(stack: Stack) -> int:
+    """Calls of a worker that is stopped by now, once no more of what it had sent comes in. A call of which it had sent
+    a part never ends."""
+    known, since = -1, time.monotonic()
+
+    async def quiet() -> bool:
+        nonlocal known, since
+        if (count := len(stack.provider.calls())) != known:
+            known, since = count, time.monotonic()
+        return time.monotonic() - since > 1.0
+
+    await until("nothing more comes in", quiet)
+    return known
 
 
 async def ids_on_the_log(hands: Hands) -> list[str]:
