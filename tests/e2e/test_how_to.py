@@ -10,6 +10,7 @@ from pathlib import Path
 import asyncpg
 
 from chronos import sides
+from chronos.searching import search
 from chronos.verifying import verify
 from tests.e2e.test_rewind import caught_up, chronos, videos
 from tests.films import film, noise
@@ -64,15 +65,24 @@ async def test_rebuild_the_tables(hands: Hands, stack: Stack, tmp_path: Path):
 
 
 async def test_recover_from_a_lost_database(hands: Hands, stack: Stack, tmp_path: Path):
+    await videos(hands, tmp_path, "kept", 3)
+    await until("all is acked", lambda: caught_up(hands))
+    found = await search(hands.settings, "tide", None)
     for name in ("functions", "projection"):
         assert await asyncio.to_thread(stack.terminate, name) == 0
     connection = await asyncpg.connect(stack.database)
-    for side in await sides.sides(connection):
-        await connection.execute(f'DROP SCHEMA "{side.schema}" CASCADE')
-    for schema in ("chronos", "journal"):
+    for schema in (*(side.schema for side in await sides.sides(connection)), "chronos", "journal"):
         await connection.execute(f'DROP SCHEMA "{schema}" CASCADE')
     await connection.close()
+
     stack.start_projection()
     await follow(stack, "recover-from-a-lost-database")
+    assert await search(hands.settings, "tide", None) == found
+    paid = len(stack.provider.bill())
     stack.start_functions()
+    for group in ("transcribe-video", "generate-embeddings"):
+        said = await chronos(stack, "rewind", group, "--to-earliest", "--execute")
+        assert said.exit_code == 0, said.stderr
     await until("all is acked", lambda: caught_up(hands))
+    assert len(stack.provider.bill()) == paid
+    assert (await verify(hands.settings)).ok

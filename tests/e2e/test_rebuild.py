@@ -12,7 +12,6 @@ import sys
 import time
 from pathlib import Path
 
-import asyncpg
 import pytest
 
 from chronos import rebuilding, sides, switching
@@ -20,8 +19,6 @@ from chronos.searching import search
 from chronos.verifying import verify
 from tests.e2e.test_rewind import caught_up, chronos, videos
 from tests.stack import Hands, Stack, until
-
-GROUPS = ("chronos.transcribe-video", "chronos.generate-embeddings")
 
 
 async def test_the_new_side_is_the_old_one_row_for_row_and_so_it_stays(hands: Hands, stack: Stack, tmp_path: Path):
@@ -65,33 +62,6 @@ async def test_a_rebuild_that_is_killed_goes_on_where_it_was(hands: Hands, stack
     result = await rebuilding.rebuild(hands.settings)
     await both_sides_are_alike(hands)
     assert await switching.drop(hands.settings, None) == result.schema
-
-
-async def test_with_the_database_lost_tables_and_journal_come_back_from_the_log(
-    hands: Hands, stack: Stack, tmp_path: Path
-):
-    await videos(hands, tmp_path, "lost", 4)
-    await until("all is acked", lambda: caught_up(hands))
-    found = await search(hands.settings, "tide", None)
-    for name in ("functions", "projection"):
-        assert await asyncio.to_thread(stack.terminate, name) == 0
-    connection = await asyncpg.connect(stack.database)
-    for schema in ("chronos", "journal", sides.LAYOUT):
-        await connection.execute(f'DROP SCHEMA "{schema}" CASCADE')
-    await connection.close()
-
-    stack.start_projection()
-    said = await chronos(stack, "rebuild", "--all", "--json")
-    assert said.exit_code == 0, said.stderr
-    assert await search(hands.settings, "tide", None) == found
-    paid = len(stack.provider.bill())
-    stack.start_functions()
-    for group in GROUPS:
-        said = await chronos(stack, "rewind", group, "--to-earliest", "--execute")
-        assert said.exit_code == 0, said.stderr
-    await until("all is acked", lambda: caught_up(hands))
-    assert len(stack.provider.bill()) == paid
-    assert (await verify(hands.settings)).ok
 
 
 @pytest.mark.parametrize(
