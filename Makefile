@@ -36,8 +36,8 @@ PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 test: $(STAMP) ## all tests but the long ones, on a real broker and a real database, two at a time
 	$(PYTEST) -m "not long"
 
-test-long: $(STAMP) ## the long ones too, one at a time
-	$(BIN)/python -m pytest
+test-long: $(STAMP) ## the long ones, one at a time: 20 minutes
+	$(BIN)/python -m pytest -m long --durations=0 -vv --no-header
 
 FAULTS ?= 60
 VIDEOS ?= 400

@@ -11,7 +11,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
-from chronos import app, sides
+from chronos import app, operations, sides
 from chronos.adapters import vectors
 from chronos.config import Settings
 from chronos.folding import folding
@@ -62,6 +62,7 @@ async def rebuild(
     processes: int | None = None,
     a_second: float | None = None,
     questions: Sequence[str] = (),
+    reason: str | None = None,
 ) -> Rebuilt:
     """Folds the log into a new side, or goes on with one that was begun; then it is live, and compared.
 
@@ -90,6 +91,7 @@ async def rebuild(
         result.differences = await compare(connection, active, schema)
         result.answers = await ask_both(settings, questions, active, schema) if questions else []
         progress("compare", 1.0)
+        await operations.tell(settings, "rebuild", schema, reason, {"from": active}, result.to_json())
         return result
 
 

@@ -50,6 +50,7 @@ def rebuild(
     ] = None,
     processes: Annotated[int | None, typer.Option(min=1, help="How many fold at once; one a core.")] = None,
     throttle: Annotated[float | None, typer.Option(min=1, help="Events a second at most.")] = None,
+    reason: Reason = None,
     as_json: Json = False,
 ) -> None:
     """Fold the whole log anew into tables beside the live ones. Search goes on; what comes meanwhile is in both.
@@ -64,7 +65,7 @@ def rebuild(
     asked = [line for line in questions.read_text().splitlines() if line.strip()] if questions else []
     result = asyncio.run(
         _rebuild(state, everything, lambda progress: rebuilding.rebuild(
-            state.settings(), progress, processes=processes, a_second=throttle, questions=asked,
+            state.settings(), progress, processes=processes, a_second=throttle, questions=asked, reason=reason,
         ))
     )  # fmt: skip
     if as_json:
