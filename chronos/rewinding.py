@@ -76,6 +76,14 @@ class Plan:
     def targets(self) -> dict[Place, int]:
         return {place: target for place, (_, target) in self.moves.items()}
 
+    @property
+    def follows(self) -> list[str]:
+        """Functions that get something new to do if runs say something new: what they need is not in this plan."""
+        function = _function(self.group)
+        if function is None or not self.foresight.runs:
+            return []
+        return [other.name for other in FUNCTIONS if set(other.consumes) & set(function.emits)]
+
     def to_json(self) -> dict[str, Any]:
         seen, needs = self.foresight, self.foresight.needs
         return {
@@ -96,6 +104,7 @@ class Plan:
             "paidCalls": needs.calls,
             "costMicroUsd": needs.cost_micro_usd,
             "unknown": needs.unknown,
+            "follows": self.follows,
             "skipped": self.skipped,
             "seconds": round(self.seconds, 1),
         }

@@ -216,6 +216,8 @@ def _lines(plan: Plan) -> list[str]:
         )
     if needs.unknown:
         lines.append(f"of {needs.unknown} runs it is not known what they need: their videos were never opened")
+    if plan.follows:
+        lines.append(f"what they say anew is processed by {', '.join(plan.follows)}: not counted here")
     if plan.skipped:
         lines.append(f"[red]{plan.skipped} events would never be processed[/]")
     lines.append(f"about {_span(plan.seconds)} with one worker")
