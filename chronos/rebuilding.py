@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import multiprocessing
 import os
+import signal
+import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
-from chronos import app, operations, sides
+from chronos import app, logs, operations, sides
 from chronos.adapters import vectors
 from chronos.config import Settings
 from chronos.folding import folding
@@ -183,8 +186,19 @@ _counter: Any = None  # of the records that all processes have read
 
 
 def _child(counter: Any) -> None:
+    """Ctrl-C is the parent's to answer; with the parent killed, its children end too."""
     global _counter  # a process of the pool has no other way to be given it
     _counter = counter
+    logs.set_up(level=logging.WARNING)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
 
 
 def _counting(counter: Any) -> Callable[[int], None]:

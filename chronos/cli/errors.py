@@ -37,6 +37,7 @@ SPOKEN = {
     "chronos.switching.AlreadyRebuilding": "",
     "chronos.switching.NoOtherSide": "",
     "chronos.switching.NotCaughtUp": "",
+    "concurrent.futures.process.BrokenProcessPool": "run it again: it goes on where it was",
     "schemas.avro.Undecodable": "",
     "schemas.avro.Unreleased": "",
     "streams.kafka.BrokerAway": BROKER,
