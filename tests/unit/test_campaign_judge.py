@@ -63,6 +63,8 @@ def test_a_call_in_the_air_at_a_kill_may_be_paid_again():
     calls = [call("w1.1", 10, 12), call("w2.1", 20, 21)]
     assert reasons(calls, fault("kill-worker", "w1.1", 11)) == [True]
     assert reasons(calls, fault("kill-worker", "w1.1", 12 + KEEPING / 2)) == [True]
+    assert reasons(calls, fault("kill-worker", "w1.1", 9.99)) == [True]  # the dead had sent it
+    assert reasons(calls, fault("kill-worker", "w1.1", 12.01 + KEEPING)) == [False]
 
 
 def test_a_call_in_the_air_at_a_kill_of_the_database_may_be_paid_again_if_its_worker_is_killed_too():

@@ -10,6 +10,7 @@ from streams.postgres import LONGEST_WAIT
 from tests.faults.campaign.evidence import Call
 from tests.faults.campaign.striking import Fault
 
+ARRIVING = 0.5  # seconds that a call may be on its way to a busy provider, after its sender was killed
 KEEPING = 1.0
 """Seconds from an answer to its being kept, on a machine whose two cores run fifteen processes. Below, a kill just
 after an answer is called a broken promise; above, a broken promise near a kill is excused."""
@@ -65,9 +66,10 @@ def _judged(call: Call, same: list[Call], faults: list[Fault], lease: float) -> 
 
 def _could_not_keep(call: Call, fault: Fault, lease: float) -> str | None:
     """Why the caller could not keep the answer; None where this fault is no reason."""
-    in_the_air = call.started <= fault.began <= call.ended + KEEPING
-    if fault.kind == "kill-worker" and in_the_air:
+    unfinished = fault.began <= call.ended + KEEPING
+    if fault.kind == "kill-worker" and unfinished and call.started <= fault.began + ARRIVING:
         return f"in the air at the kill of fault {fault.number}, {_placed(call, fault.began)}"
+    in_the_air = call.started <= fault.began and unfinished
     if fault.kind == "pause-worker" and in_the_air and (fault.ended or float("inf")) - fault.began > lease:
         return f"in the air at a pause longer than the lease, fault {fault.number}, {_placed(call, fault.began)}"
     return None
@@ -88,6 +90,8 @@ def _had_nowhere(call: Call, kill: Fault, database: Fault) -> str | None:
 
 
 def _placed(call: Call, at: float) -> str:
+    if at < call.started:
+        return f"it arrived {call.started - at:.2f} s later"
     if at <= call.ended:
         return f"{at - call.started:.2f} s after it began and {call.ended - at:.2f} s before its answer"
     return f"{at - call.ended:.2f} s after its answer"
