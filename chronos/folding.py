@@ -17,7 +17,7 @@ from chronos.sides import group_of, sides
 from chronos.sides import prepare as prepare_sides
 from streams import postgres
 from streams.journal import prepare
-from streams.postgres import Pool, patiently
+from streams.postgres import Pool
 from streams.projector import Folding, Projector
 
 log = structlog.get_logger()
@@ -48,15 +48,19 @@ async def run_projection(settings: Settings, stop: asyncio.Event, ready: Callabl
         following = _Following(settings, stop, ready)
         try:
             while not stop.is_set():
-                await following.follow(await live(pool))
+                await following.follow(await _live(pool, following.schemas()))
                 if ended := await following.wait(SIDES_LOOK):
-                    following.judge(ended, await live(pool))
+                    following.judge(ended, await _live(pool, following.schemas()))
         finally:
             await following.follow(set())
 
 
-async def live(pool: Pool) -> set[str]:
-    return {side.schema for side in await patiently(lambda: sides(pool)) if side.state == "live"}
+async def _live(pool: Pool, before: set[str]) -> set[str]:
+    """The live sides; while the database is away, those that were. Never patient: a stop must not wait for it."""
+    try:
+        return {side.schema for side in await sides(pool) if side.state == "live"}
+    except postgres.AWAY:
+        return before
 
 
 class _Following:
@@ -67,15 +71,21 @@ class _Following:
         self._stopping = asyncio.create_task(stop.wait())
         self._at_work: dict[str, tuple[asyncio.Event, asyncio.Task[None]]] = {}
 
+    def schemas(self) -> set[str]:
+        return set(self._at_work)
+
     async def follow(self, schemas: set[str]) -> None:
+        """Begins what is missing and ends what is too much: within the time for work to end, then at once."""
         for schema in schemas - self._at_work.keys():
             enough = asyncio.Event()
             self._at_work[schema] = enough, asyncio.create_task(self._project(schema, enough))
         for schema in self._at_work.keys() - schemas:
             enough, task = self._at_work.pop(schema)
             enough.set()
+            await asyncio.wait([task], timeout=self._settings.drain)
+            task.cancel()  # it waits for a database that is away
             await asyncio.wait([task])
-            if error := task.exception():
+            if not task.cancelled() and (error := task.exception()):
                 log.info("a side is gone", schema=schema, error=str(error))
 
     async def wait(self, seconds: float) -> set[str]:
@@ -85,10 +95,12 @@ class _Following:
         return {schema for schema, (_, task) in self._at_work.items() if task.done()}
 
     def judge(self, ended: set[str], live: set[str]) -> None:
-        """What a live side's projector ended with is our end too; a side that was dropped under it is gone."""
+        """What a live side's projector ended with is our end too, unless the database was away: then it begins anew.
+        A side that was dropped under it is gone."""
         for schema in ended & live:
-            _, task = self._at_work[schema]
-            task.result()
+            _, task = self._at_work.pop(schema)
+            if not isinstance(task.exception(), postgres.AWAY):
+                task.result()
 
     def _first_ready(self) -> None:
         ready, self._ready = self._ready, lambda: None

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from chronos import queries
 from chronos.sending import Sent
 from chronos.verifying import verify
 from tests.films import film, noise
@@ -37,6 +38,17 @@ async def test_a_part_that_is_killed_in_the_middle_of_videos_is_waited_for(tmp_p
             assert (report.differences, report.without_ending) == ([], [])
 
 
+async def test_with_the_database_away_a_projection_stops_when_it_is_told(tmp_path: Path):
+    with new_stack(tmp_path) as stack:
+        stack.start("projection", "--projection", more={"CHRONOS_DRAIN": "2"})
+        async with stack.hands() as hands:
+            await hands.ask("first", "ada", "ada/nothing.mp4")
+            await until("it folds", lambda: is_known(hands, "first"))
+            stack.postgres.kill()
+            await hands.ask("later", "ada", "ada/nothing.mp4")  # there is something that it cannot fold
+            assert await asyncio.to_thread(stack.terminate, "projection") == 0
+
+
 async def test_a_disk_that_is_full_during_a_download_costs_an_attempt_and_leaves_no_file(tmp_path: Path):
     scratch = tmp_path / "scratch"
     scratch.mkdir()
@@ -53,6 +65,10 @@ async def test_a_disk_that_is_full_during_a_download_costs_an_attempt_and_leaves
             await asyncio.to_thread(make_room, worker, scratch)
             assert (await hands.ending(sent))["status"] == "completed"
             assert await hands.pool.fetchval("SELECT attempts FROM journal.runs WHERE video_id = 'video'") > 1
+
+
+async def is_known(hands: Hands, video: str) -> bool:
+    return bool(await queries.videos(hands.pool, video_id=video))
 
 
 def disk_of_its_own(folder: Path, size: str) -> list[str]:
