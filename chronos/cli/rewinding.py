@@ -15,7 +15,8 @@ from chronos.cli.words import instant, plain
 if TYPE_CHECKING:
     from chronos.choosing import Question
     from chronos.offsets import Way
-    from chronos.rewinding import Outcome, Plan
+    from chronos.planning import Plan
+    from chronos.rewinding import Outcome
 
 PANEL = "Operating"
 
@@ -112,12 +113,12 @@ def rewind(
     otherwise by now (another version, model or chunk size) runs again, and pays only for what the journal does not
     hold.
     """
-    from chronos import offsets, rewinding
+    from chronos import offsets, planning, rewinding
     from chronos.cli.operating import bar
 
     state: State = ctx.obj
     settings = state.settings()
-    full = rewinding.full_name(group)
+    full = planning.full_name(group)
     question = _question(where, video, since, before)
     way = _way(
         question is not None,
@@ -134,15 +135,15 @@ def rewind(
     )
     with bar() as progress:
         if question is not None:
-            planning = rewinding.plan_chosen(settings, full, question, reemit=reemit, progress=progress)
+            work = planning.plan_chosen(settings, full, question, reemit=reemit, progress=progress)
         else:
             assert way is not None
-            planning = rewinding.plan(settings, full, way, topic or (), reemit=reemit, progress=progress)
-        found = asyncio.run(planning)
+            work = planning.plan(settings, full, way, topic or (), reemit=reemit, progress=progress)
+        found = asyncio.run(work)
     if export:
         out().out(offsets.to_csv(found.targets), end="", highlight=False)
         return
-    rewinding.check(found, plan)
+    planning.check(found, plan)
     done = None
     if execute:
         if found.skipped and not skip:

@@ -15,7 +15,7 @@ import pytest
 from click.testing import Result
 from typer.testing import CliRunner
 
-from chronos import app, offsets, rewinding
+from chronos import app, offsets, planning, rewinding
 from chronos.choosing import FIELDS, Question
 from chronos.cli import root
 from chronos.conditions import condition
@@ -26,6 +26,7 @@ from schemas.topics import TOPICS
 from streams.envelope import read_headers
 from streams.reading import LogScan
 from streams.record import Record
+from tests.e2e.test_recovery import rows
 from tests.films import film, noise
 from tests.stack import Hands, Stack, until
 
@@ -41,7 +42,7 @@ async def test_running_workers_go_back_what_is_over_is_silent_and_what_failed_is
     await until("all is acked", lambda: caught_up(hands))
     paid, before, said = len(stack.provider.bill()), await rows(hands), await copies(hands)
 
-    planned = await rewinding.plan(hands.settings, TRANSCRIBE, Earliest())
+    planned = await planning.plan(hands.settings, TRANSCRIBE, Earliest())
     seen = planned.foresight
     assert (seen.events, seen.silent, seen.runs) == (6, 5, 1)
     outcome = await rewinding.execute(hands.settings, planned, reason="a test")
@@ -49,7 +50,7 @@ async def test_running_workers_go_back_what_is_over_is_silent_and_what_failed_is
     again = [("function.failed", "lost")]
     await until("what failed is tried anew", lambda: has_been_said_twice(hands, again))
     await until("all is acked", lambda: caught_up(hands))
-    assert (await rewinding.ground(hands.settings, TRANSCRIBE)).committed == {
+    assert (await planning.ground(hands.settings, TRANSCRIBE)).committed == {
         p: at for p, (at, _) in planned.moves.items()
     }
     assert len(stack.provider.bill()) == paid
@@ -64,7 +65,7 @@ async def test_what_is_reemitted_is_what_was_said(hands: Hands, stack: Stack, tm
     await videos(hands, tmp_path, "reemit", 3)
     await until("all is acked", lambda: caught_up(hands))
     paid, before = len(stack.provider.bill()), await rows(hands)
-    planned = await rewinding.plan(hands.settings, EMBED, Earliest(), reemit=True)
+    planned = await planning.plan(hands.settings, EMBED, Earliest(), reemit=True)
     assert planned.foresight.runs == planned.foresight.events > 0
     assert planned.foresight.needs.calls == 0
     said = await copies(hands)
@@ -96,14 +97,14 @@ async def test_a_plan_says_what_happens_to_the_event_and_to_the_millionth(
     await until("all is acked", lambda: caught_up(hands))
 
     calls, cost = len(stack.provider.calls()), await spent(hands)
-    planned = await rewinding.plan(hands.settings, EMBED, Earliest())
+    planned = await planning.plan(hands.settings, EMBED, Earliest())
     assert planned.foresight.needs.calls == planned.foresight.runs == old
     assert planned.foresight.silent == planned.foresight.events - old
     await rewinding.execute(hands.settings, planned, reason="chunks")
     await until("all is acked", lambda: caught_up(hands))
     assert len(stack.provider.calls()) - calls == planned.foresight.needs.calls
     assert await spent(hands) - cost == planned.foresight.needs.cost_micro_usd > 0
-    assert (await rewinding.plan(hands.settings, EMBED, Earliest())).foresight.runs == 0
+    assert (await planning.plan(hands.settings, EMBED, Earliest())).foresight.runs == 0
 
 
 WAYS: dict[str, list[str]] = {
@@ -155,10 +156,10 @@ async def test_a_stopped_group_is_moved_from_outside_and_its_workers_begin_there
     await until("all is acked", lambda: caught_up(hands))
     assert stack.terminate("functions") == 0
     paid = len(stack.provider.bill())
-    planned = await rewinding.plan(hands.settings, TRANSCRIBE, Earliest())
+    planned = await planning.plan(hands.settings, TRANSCRIBE, Earliest())
     outcome = await rewinding.execute(hands.settings, planned, reason=None)
     assert not outcome.live
-    assert (await rewinding.ground(hands.settings, TRANSCRIBE)).committed == planned.targets
+    assert (await planning.ground(hands.settings, TRANSCRIBE)).committed == planned.targets
     stack.start_functions()
     await until("all is acked", lambda: caught_up(hands))
     assert len(stack.provider.bill()) == paid
@@ -167,7 +168,7 @@ async def test_a_stopped_group_is_moved_from_outside_and_its_workers_begin_there
 async def test_what_operators_did_is_on_the_log_with_who_and_why(hands: Hands, stack: Stack, tmp_path: Path):
     await videos(hands, tmp_path, "history", 1)
     await until("all is acked", lambda: caught_up(hands))
-    planned = await rewinding.plan(hands.settings, TRANSCRIBE, Current())
+    planned = await planning.plan(hands.settings, TRANSCRIBE, Current())
     done = await rewinding.execute(hands.settings, planned, reason="for the record")
     said = await chronos(stack, "history", "--json")
     last = json.loads(said.stdout)[0]
@@ -180,14 +181,14 @@ async def test_what_operators_did_is_on_the_log_with_who_and_why(hands: Hands, s
 async def test_the_projection_goes_back_as_well_and_its_rows_stay(hands: Hands, stack: Stack, tmp_path: Path):
     await videos(hands, tmp_path, "projected", 2)
     before = await rows(hands)
-    planned = await rewinding.plan(hands.settings, "chronos.projection", Earliest())
+    planned = await planning.plan(hands.settings, "chronos.projection", Earliest())
     assert (await rewinding.execute(hands.settings, planned, reason=None)).live
     ends = {
-        place: high for place, (_, high) in (await rewinding.ground(hands.settings, "chronos.projection")).ends.items()
+        place: high for place, (_, high) in (await planning.ground(hands.settings, "chronos.projection")).ends.items()
     }
 
     async def at_the_end() -> bool:
-        here = (await rewinding.ground(hands.settings, "chronos.projection")).committed
+        here = (await planning.ground(hands.settings, "chronos.projection")).committed
         return all(here.get(place, 0) >= high for place, high in ends.items() if place in planned.moves)
 
     await until("all is folded again", at_the_end)
@@ -203,10 +204,10 @@ async def test_only_what_is_asked_for_runs_again_and_no_offset_moves(
     meant = {one.event.subject() for one in await videos(hands, tmp_path, f"{name}-meant", wanted)}
     await until("all is acked", lambda: caught_up(hands))
     paid, before = len(stack.provider.bill()), await rows(hands)
-    at = (await rewinding.ground(hands.settings, EMBED)).committed
+    at = (await planning.ground(hands.settings, EMBED)).committed
     said = await copies(hands)
     conditions = [condition(f"video~={name}-meant", FIELDS), condition("status=completed", FIELDS)]
-    planned = await rewinding.plan_chosen(hands.settings, EMBED, Question(conditions), reemit=True)
+    planned = await planning.plan_chosen(hands.settings, EMBED, Question(conditions), reemit=True)
     assert (planned.foresight.runs, planned.foresight.needs.calls) == (wanted, 0)
     await rewinding.execute(hands.settings, planned, reason="only these")
 
@@ -216,7 +217,7 @@ async def test_only_what_is_asked_for_runs_again_and_no_offset_moves(
         return done == meant
 
     await until("they have run again", all_again)
-    assert (await rewinding.ground(hands.settings, EMBED)).committed == at
+    assert (await planning.ground(hands.settings, EMBED)).committed == at
     assert len(stack.provider.bill()) == paid
     assert await rows(hands) == before
     await until("all is crossed out", lambda: nothing_left(hands))
@@ -251,13 +252,13 @@ async def test_what_makes_no_sense_is_one_line_and_changes_nothing(
     wrong, other = tmp_path / "wrong.csv", tmp_path / "other.csv"
     wrong.write_text("transcribe.requested,0,1\ntranscribe.requested,one,2\n")
     other.write_text("nobody,0,1\n")
-    before = (await rewinding.ground(hands.settings, TRANSCRIBE)).committed
+    before = (await planning.ground(hands.settings, TRANSCRIBE)).committed
     named = [{"WRONG": str(wrong), "OTHER": str(other)}.get(word, word) for word in words]
     done = await chronos(stack, "rewind", *named)
     assert done.exit_code == code, done.stderr
     assert said in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
-    assert (await rewinding.ground(hands.settings, TRANSCRIBE)).committed == before
+    assert (await planning.ground(hands.settings, TRANSCRIBE)).committed == before
 
 
 async def videos(hands: Hands, home: Path, name: str, count: int, seconds: float = 2.0) -> list[Sent]:
@@ -342,22 +343,3 @@ async def of_ours(stack: Stack, group: str, way: list[str]) -> dict[tuple[str, i
 async def chronos(stack: Stack, *words: str) -> Result:
     """A command, in this process: the imports of a new one would take most of the time."""
     return await asyncio.to_thread(CliRunner().invoke, root.app, list(words), env=stack.environment())
-
-
-async def rows(hands: Hands) -> dict[str, list[str]]:
-    """Every table's rows as text."""
-    names = (
-        "videos",
-        "runs",
-        "transcripts",
-        "chunk_sets",
-        "chunks",
-        "embeddings",
-        "embedded_sets",
-        "usage",
-        "failures",
-    )
-    found = {}
-    for name in names:
-        found[name] = sorted(r["line"] for r in await hands.pool.fetch(f"SELECT md5(t::text) AS line FROM {name} AS t"))
-    return found
