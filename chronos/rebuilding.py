@@ -11,21 +11,31 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from chronos import app, logs, operations, sides
-from chronos.adapters import vectors
+from chronos.adapters import serving, vectors
 from chronos.config import Settings
 from chronos.folding import folding
 from chronos.pipeline import EVENTS
 from chronos.refolding import log_ends
 from chronos.sides import LAYOUT
-from chronos.switching import AlreadyRebuilding, Answers, Difference, NotCaughtUp, alone, ask_both, compare, lag_of
+from chronos.switching import (
+    AlreadyRebuilding,
+    Answers,
+    Difference,
+    NotCaughtUp,
+    alone,
+    ask_both,
+    compare,
+    lag_of,
+    marks,
+)
 from schemas.topics import TOPICS
 from streams.bulk import Bulk
 from streams.postgres import Connection
-from streams.projector import Place
+from streams.projector import Place, Settling
 from streams.reading import LogScan
 
 PATIENCE = 60.0  # seconds for a projection worker to take a new side up
@@ -225,7 +235,9 @@ async def load_part(
 ) -> int:
     """Folds some partitions into a side; gives how many records that were."""
     async with app.projection_pool(settings, most=1, schema=schema) as pool:
-        folded = await folding(settings, pool, vectors.Partitions("none"))
+        # Without locks: nobody else decides in this side, and each video would take one in the whole database.
+        alone_here = Settling(lambda batch: (), serving.decide)
+        folded = replace(await folding(settings, pool, vectors.Partitions("none")), settling=alone_here)
         scan = LogScan(app.cluster(settings), most=5_000)
         bulk = Bulk(folded, scan, until, counted, a_second)
         await bulk.load(places)
@@ -239,7 +251,8 @@ async def _followed(settings: Settings, connection: Connection, schema: str) -> 
         NotCaughtUp: with the remedy.
     """
     deadline, before = time.monotonic() + PATIENCE, -1
-    while behind := await lag_of(connection, schema):
+    there = await marks(connection)
+    while behind := await lag_of(connection, schema, there):
         if behind != before:
             deadline, before = time.monotonic() + PATIENCE, behind
         if time.monotonic() > deadline:

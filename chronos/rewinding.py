@@ -14,6 +14,7 @@ from chronos.offsets import Place
 from chronos.planning import Plan, journal_pool
 from streams.chosen import Chosen
 from streams.journal import Rewind
+from streams.kafka import BrokerAway
 from streams.progress import Progress, Standing, Wish
 from streams.reading import place_outside
 
@@ -54,7 +55,11 @@ async def execute(settings: Settings, planned: Plan, *, reason: str | None, pati
             outcome = Outcome(number, 0, True, len(planned.chosen))
         else:
             await progress.want(planned.group, planned.targets, number, reemit=planned.reemit)
-            outcome = await _fulfil(settings, progress, planned, number, patience)
+            try:
+                outcome = await _fulfil(settings, progress, planned, number, patience)
+            except BaseException:  # nobody must find it fulfilled tomorrow
+                await progress.withdraw(planned.group, number)
+                raise
     await operations.tell(settings, "rewind", planned.group, reason, planned.to_json(), outcome.to_json())
     return outcome
 
@@ -63,20 +68,30 @@ async def _fulfil(settings: Settings, progress: Progress, planned: Plan, number:
     deadline = time.monotonic() + patience
     live = True
     while left := await _open(progress, planned.group, number):
-        if await asyncio.to_thread(place_outside, app.cluster(settings), planned.group, left):
+        if await _placed(settings, planned.group, left):
             live = False
             standing = {p: Standing(offset, number, planned.reemit, "wanted") for p, offset in left.items()}
             await progress.note(planned.group, standing)
             break
         if time.monotonic() > deadline:
-            await progress.withdraw(planned.group, number)
             places = ", ".join(f"{topic}/{partition}" for topic, partition in sorted(left))
             raise NotMoved(
                 f"after {patience:.0f} s the workers of {planned.group} had not moved {places}; "
                 "that wish was withdrawn. See their logs, or stop them and try again"
             )
         await asyncio.sleep(LOOK)
+    numbers = await progress.numbers(planned.group, planned.moves)
+    if any(numbers.get(place) != number for place in planned.moves):
+        raise NotMoved(f"another rewind of {planned.group} came in between: this one ({number}) was not carried out")
     return Outcome(number, len(planned.moves), live)
+
+
+async def _placed(settings: Settings, group: str, left: Mapping[Place, int]) -> bool:
+    """Whether the group had no members, and is there now. A coordinator that does not answer yet is asked again."""
+    try:
+        return await asyncio.to_thread(place_outside, app.cluster(settings), group, left)
+    except BrokerAway:
+        return False
 
 
 async def _open(progress: Progress, group: str, number: int) -> dict[Place, int]:

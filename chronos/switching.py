@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -14,6 +16,8 @@ from chronos.sides import LAYOUT, Side
 from streams.postgres import Connection, Row, load_queries
 
 SQL = load_queries("projections.sql", "rebuild.sql")
+
+PATIENCE = 4.0  # seconds for a side that is live to come to where the other one is
 
 
 class AlreadyRebuilding(Exception):
@@ -51,11 +55,21 @@ async def alone(settings: Settings) -> AsyncIterator[Connection]:
         yield connection
 
 
-async def lag_of(connection: Connection, schema: str) -> int:
-    """Events that the active side has folded and this one has not."""
+Marks = tuple[list[str], list[int], list[int]]  # topic UUIDs, partitions, next offsets
+
+
+async def marks(connection: Connection) -> Marks:
+    """How far the active side has come. It goes on meanwhile: who follows it is compared with one moment of it."""
     active, _ = await sides.active(connection)
-    statement = _of_sides(SQL["lag"], active, schema)
-    return int(await connection.fetchval(statement))
+    rows = await connection.fetch(_of_sides(SQL["marks"], active, active))
+    columns = ("topic_id", "partition", "next_offset")
+    topic_ids, partitions, offsets = ([row[column] for row in rows] for column in columns)
+    return topic_ids, partitions, offsets
+
+
+async def lag_of(connection: Connection, schema: str, there: Marks) -> int:
+    """Events below some marks that a side has not folded."""
+    return int(await connection.fetchval(_of_sides(SQL["lag"], schema, schema), *there))
 
 
 async def compare(connection: Connection, old: str, new: str) -> list[Difference]:
@@ -121,6 +135,7 @@ async def status(settings: Settings) -> dict[str, Any]:
     await sides.prepare(settings)
     async with sides.one_connection(settings) as connection:
         active, before = await sides.active(connection)
+        there = await marks(connection)
         return {
             "active": active,
             "before": before,
@@ -130,7 +145,7 @@ async def status(settings: Settings) -> dict[str, Any]:
                     "state": side.state,
                     "active": side.schema == active,
                     "group": side.group,
-                    "behind": await lag_of(connection, side.schema),
+                    "behind": await lag_of(connection, side.schema, there),
                 }
                 for side in await sides.sides(connection)
             ],
@@ -146,12 +161,22 @@ async def switch(settings: Settings, reason: str | None) -> str:
     async with alone(settings) as connection:
         active, _ = await sides.active(connection)
         other = await _other(connection, active)
-        if other.state != "live" or (behind := await lag_of(connection, other.schema)):
-            said = "it is being built" if other.state != "live" else f"it is {behind} events behind"
+        said = "it is being built" if other.state != "live" else await _still_behind(connection, other.schema)
+        if said:
             raise NotCaughtUp(f"side {other.schema} cannot be looked at yet: {said}; `chronos rebuild` goes on with it")
         await connection.execute(sides.SQL["switch"], LAYOUT, other.schema)
     await operations.tell(settings, "switch", other.schema, reason, {"from": active}, {"to": other.schema})
     return other.schema
+
+
+async def _still_behind(connection: Connection, schema: str) -> str:
+    """Waits for a side to come to where the active one is now; gives what is missing, if it does not in time."""
+    there, deadline = await marks(connection), time.monotonic() + PATIENCE
+    while behind := await lag_of(connection, schema, there):
+        if time.monotonic() > deadline:
+            return f"it is {behind} events behind"
+        await asyncio.sleep(0.1)
+    return ""
 
 
 async def rollback(settings: Settings, reason: str | None) -> str:

@@ -11,6 +11,7 @@ import structlog
 
 from schemas.event import Coordinates
 from streams.journal import Rewind
+from streams.kafka import BrokerAway
 from streams.postgres import Pool, load_queries
 from streams.progress import TopicIds
 from streams.reading import LogReader
@@ -19,6 +20,7 @@ from streams.record import Record
 log = structlog.get_logger()
 SQL = load_queries("streams.sql", "chosen.sql")
 
+AT_ONCE = 100  # records a look: other groups' wishes are looked at after it
 MOST = 500  # records in a process's hands at once, for each function: live work must find room
 
 
@@ -95,7 +97,12 @@ class Again:
             for one in wanted
             if one not in self._held and one not in self._over and (one.place.topic, one.place.partition) in owned
         ]
-        for one, record in await asyncio.to_thread(self._read, new[: MOST - len(self._held)]):
+        try:
+            found = await asyncio.to_thread(self._read, new[: min(AT_ONCE, MOST - len(self._held))])
+        except BrokerAway as error:  # to be tried again at the next look
+            log.warning("records that were asked for cannot be read now", group=self.group, error=str(error))
+            return
+        for one, record in found:
             if record is None:
                 log.warning("a record that was asked for is not on the log", group=self.group, place=str(one.place))
                 self._over.append(one)

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from typing import Any
 
 import structlog
+from aiokafka.errors import IllegalStateError
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, Message
 from mode.threads import ServiceThread, WorkerThread
@@ -185,7 +186,11 @@ class SafeConsumer(driver.Consumer):
             elsewhere = {tp: starts[tp] for tp, offset in asked.items() if standings[tp].offset != offset}
             if elsewhere and not await self._commit(elsewhere):
                 return False
+            if generation != self.app.consumer_generation_id or starts.keys() != self.assignment():
+                return False  # what was committed may not have been ours to move
             await self.progress.note(self.group, standings)
+        except (IllegalStateError, AssertionError):  # aiokafka: partitions were taken away meanwhile
+            return False
         except AWAY as error:
             log.warning("database away", error=str(error) or type(error).__name__)
             return False

@@ -128,6 +128,11 @@ class Progress:
             found.setdefault(row["group"], {})[row["topic"], row["partition"]] = _wish(row)
         return found
 
+    async def numbers(self, group: str, places: Iterable[tuple[str, int]]) -> dict[tuple[str, int], int]:
+        """The last rewind of each partition."""
+        rows = await self._pool.fetch(SQL["known"], group, self._topic_ids(places))
+        return {(row["topic"], row["partition"]): row["number"] for row in rows}
+
     async def number(self) -> int:
         """A number for a rewind, greater than all before."""
         return int(await self._pool.fetchval(SQL["number"]))

@@ -100,6 +100,9 @@ def offsets_at(cluster: Cluster, places: Iterable[Place], moment_ms: int) -> dic
     return {(p.topic, p.partition): p.offset for p in found if p.offset >= 0}
 
 
+NOT_THERE = (KafkaError._PARTITION_EOF, KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE)
+
+
 class LogReader:
     """Reads records at given places, outside any group."""
 
@@ -107,11 +110,19 @@ class LogReader:
         self._cluster = cluster
 
     def at(self, place: Coordinates) -> Record | None:
-        """The record that stands exactly there; None if there is none. Blocks."""
+        """The record that stands exactly there; None if there is none. Blocks.
+
+        Raises:
+            BrokerAway: no answer.
+        """
         return self.all_at([place])[place]
 
     def all_at(self, places: Sequence[Coordinates], timeout: float = 10.0) -> dict[Coordinates, Record | None]:
-        """The records that stand exactly there; None where there is none. Blocks."""
+        """The records that stand exactly there; None where there is none. Blocks.
+
+        Raises:
+            BrokerAway: no answer about one of them within `timeout` seconds.
+        """
         if not places:
             return {}
         consumer = Consumer(
@@ -119,6 +130,7 @@ class LogReader:
                 "group.id": "chronos.reader",
                 "enable.auto.commit": False,
                 "auto.offset.reset": "error",
+                "enable.partition.eof": True,
                 "fetch.message.max.bytes": 8 * 1024 * 1024,
             })
         )  # fmt: skip
@@ -130,10 +142,17 @@ class LogReader:
     @staticmethod
     def _at(consumer: Consumer, place: Coordinates, timeout: float) -> Record | None:
         consumer.assign([TopicPartition(place.topic, place.partition, place.offset)])
-        message = consumer.poll(timeout)
-        if message is None or message.error() or message.offset() != place.offset:
-            return None
-        return to_record(message)
+        deadline = time.monotonic() + timeout
+        while time.monotonic() < deadline:
+            message = consumer.poll(1.0)
+            if message is None:
+                continue
+            if error := message.error():
+                if error.code() in NOT_THERE:
+                    return None
+                continue  # it may come back before the deadline
+            return to_record(message) if message.offset() == place.offset else None
+        raise BrokerAway(f"no answer about {place.topic}/{place.partition}@{place.offset} in {timeout:.0f} s")
 
 
 class LogScan:

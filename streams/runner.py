@@ -168,8 +168,9 @@ class Runner:
             self._queue(job)
 
     def _finish(self, job: Job) -> None:
-        self._jobs.discard(job)
-        self.waiting_bytes -= job.record.size()
+        if job in self._jobs:
+            self._jobs.discard(job)
+            self.waiting_bytes -= job.record.size()
         job.ack()
 
     async def _bury(self, job: Job, error: Undecodable) -> None:

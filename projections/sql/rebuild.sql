@@ -1,8 +1,12 @@
+-- name: marks
+-- How far a side has come.
+SELECT topic_id, "partition", next_offset FROM new_side.checkpoints
+
 -- name: lag
--- Events that one side has folded and the other has not.
-SELECT coalesce(sum(greatest(0, o.next_offset - coalesce(n.next_offset, 0))), 0)::bigint
-FROM old_side.checkpoints AS o
-LEFT JOIN new_side.checkpoints AS n USING ("group", topic_id, "partition")
+-- Events below some marks that a side has not folded.
+SELECT coalesce(sum(greatest(0, m.next_offset - coalesce(n.next_offset, 0))), 0)::bigint
+FROM unnest($1::text[], $2::int[], $3::bigint[]) AS m (topic_id, "partition", next_offset)
+LEFT JOIN new_side.checkpoints AS n USING (topic_id, "partition")
 
 -- name: differences
 SELECT
