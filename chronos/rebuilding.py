@@ -258,6 +258,6 @@ async def _followed(settings: Settings, connection: Connection, schema: str) -> 
         if time.monotonic() > deadline:
             raise NotCaughtUp(
                 f"side {schema} is {behind} events behind, and nothing follows it: "
-                "start `chronos worker --projection`, then `chronos rebuild` again"
+                "start `chronos worker --projection`; `chronos rebuild status` says how far it is"
             )
         await asyncio.sleep(LOOK)
