@@ -1,13 +1,15 @@
-"""generate-embeddings: from a transcript on the log to chunks and their vectors."""
+"""generate-embeddings: from a transcript on the log to chunks and their vectors in every embedding space in use."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncIterator
+import json
+from collections.abc import AsyncIterator, Mapping, Sequence
 
 from agents.chunker import Chunking, chunk, chunker
-from agents.ports import Embedder, EmbeddingRefused, Transcripts
+from agents.ports import Embedder, EmbeddingRefused, Spaces, Transcripts
 from schemas.embedding import (
+    Chunk,
     ChunkRequested,
     ChunksEmbedded,
     EmbeddingsCompleted,
@@ -25,32 +27,63 @@ Wanted = TranscriptionCompleted | ChunkRequested
 
 
 @function(
-    "generate-embeddings", version=1, retry=Retry(attempts=2, first=5.0, cap=300.0), behind=(ChunkRequested,)
+    "generate-embeddings", version=2, retry=Retry(attempts=2, first=5.0, cap=300.0), behind=(ChunkRequested,)
 )  # fmt: skip
 async def generate_embeddings(
     wanted: TranscriptionCompleted | ChunkRequested,
     step: Step,
     *,
     transcripts: Transcripts,
-    embedder: Embedder,
+    spaces: Spaces,
     chunking: Chunking,
 ) -> AsyncIterator[EmbeddingStarted | TranscriptChunked | ChunksEmbedded | EmbeddingsCompleted]:
-    """Chunks and vectors of one transcript. The set is complete when its last vector is on the log."""
-    check_model(wanted, embedder)
+    """Chunks and vectors of one transcript. Its sets are complete when the last vector of all spaces is on the log."""
     transcript_id, spoken = await step("read-transcript", find, wanted, step.input_id, transcripts)
+    names = await choose_spaces(wanted, step, spaces, chunking)
     me = {"video_id": wanted.video_id, "creator_id": wanted.creator_id}
     yield EmbeddingStarted(**me, attempt=step.attempt, transcript_id=transcript_id)
     chunks = chunk(spoken.transcript, chunking)
     of = {**me, "chunk_set_id": chunk_set_id(step.input_id, transcript_id, chunker(chunking))}
     yield TranscriptChunked(
-        **of, transcript_id=transcript_id, chunker=chunker(chunking), spaces=[embedder.space], chunks=chunks
+        **of, transcript_id=transcript_id, chunker=chunker(chunking), spaces=names, chunks=chunks
     )  # fmt: skip
+    embedders = [embedder for name in names if (embedder := await step("embedder", spaces.embedder, name))]
+    for embedder in embedders:
+        async for embedded in embed(of, chunks, embedder, step):
+            yield embedded
+    for left, embedder in zip(reversed(range(len(embedders))), embedders, strict=True):
+        yield EmbeddingsCompleted(**of, space=embedder.space, chunks=len(chunks), left=left)
+
+
+async def choose_spaces(wanted: Wanted, step: Step, spaces: Spaces, chunking: Chunking) -> list[str]:
+    """The spaces to embed for, chosen once for each way of cutting: a retry says what was said before, also when a
+    space has come or gone since."""
+
+    async def choose() -> bytes:
+        return json.dumps(await spaces.in_use(model_of(wanted))).encode()
+
+    found: list[str] = json.loads(await step.once(spaces_choice(chunker(chunking)), choose))
+    return found
+
+
+def model_of(wanted: Wanted) -> str | None:
+    return wanted.embedding_model if isinstance(wanted, ChunkRequested) else None
+
+
+def spaces_choice(cut_by: str) -> str:
+    """The name under which the choice of spaces is kept."""
+    return f"spaces for {cut_by}"
+
+
+async def embed(
+    of: Mapping[str, str], chunks: Sequence[Chunk], embedder: Embedder, step: Step
+) -> AsyncIterator[ChunksEmbedded]:
+    """A set's vectors in one space."""
     batches, number = -(-len(chunks) // BATCH), 0
     async for answers in step.batches("embed", embedder, [c.text for c in chunks], size=BATCH):
         vectors = [vector(number * BATCH + i, kept) for i, (_, kept) in enumerate(answers)]
         yield ChunksEmbedded(**of, space=embedder.space, batch=number, batches=batches, vectors=vectors)
         number += 1
-    yield EmbeddingsCompleted(**of, space=embedder.space, chunks=len(chunks))
 
 
 def vector(index: int, kept: Kept) -> Vector:
@@ -74,15 +107,6 @@ async def find(wanted: Wanted, input_id: str, transcripts: Transcripts) -> tuple
             f"is not of video {wanted.video_id!r} of creator {wanted.creator_id!r}"
         )
     return transcript_id, spoken
-
-
-def check_model(wanted: Wanted, embedder: Embedder) -> None:
-    """Only models that an operator has allowed are paid for."""
-    if isinstance(wanted, ChunkRequested) and wanted.embedding_model not in (None, embedder.model):
-        raise EmbeddingRefused(
-            f"embedding model {wanted.embedding_model!r} is not in use here; {embedder.model!r} is: "
-            "set CHRONOS_EMBEDDING_MODEL, or leave embeddingModel out"
-        )
 
 
 def chunk_set_id(input_id: str, transcript_id: str, cut_by: str) -> str:

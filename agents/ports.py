@@ -158,6 +158,26 @@ class Embedder(PaidCall[str], Protocol):
         ...
 
 
+class Spaces(Protocol):
+    """The embedding spaces that are in use here, and what embeds for each."""
+
+    async def in_use(self, wanted: str | None) -> list[str]:
+        """Their names, the one that search uses first. `wanted`: only this one, or those of this model.
+
+        Raises:
+            EmbeddingRefused: the one that is wanted is not in use.
+        """
+        ...
+
+    async def embedder(self, space: str) -> Embedder | None:
+        """None for one that was retired meanwhile.
+
+        Raises:
+            EmbeddingRefused: its model is not allowed here.
+        """
+        ...
+
+
 class Transcripts(Protocol):
     """Transcripts that are on the log already."""
 

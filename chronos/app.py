@@ -6,12 +6,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
 
 from chronos.adapters.file_storage import FileStorage
 from chronos.adapters.links import Hosts
 from chronos.adapters.routed_storage import RoutedStorage
-from chronos.config import MICRO_USD_PER_MILLION_TOKENS, Settings
+from chronos.config import Settings
+from chronos.embedders import Embedders
 from chronos.pipeline import FUNCTIONS
 from chronos.sides import drop_schema, prepare_schema, projection_pool
 from schemas.topics import PARTITIONS, TOPICS
@@ -21,11 +21,10 @@ from streams.reading import LogScan, committed
 from streams.stage import Function
 
 __all__ = [
-    "asking",
     "cluster",
     "codec",
     "drop_schema",
-    "embedder",
+    "embedders",
     "lag",
     "prepare_schema",
     "projection_pool",
@@ -34,23 +33,9 @@ __all__ = [
     "total_lag",
 ]
 
-if TYPE_CHECKING:
-    from chronos.adapters.openai_embedder import OpenAiEmbedder
-
 
 def cluster(settings: Settings) -> Cluster:
     return Cluster(settings.kafka())
-
-
-def embedder(settings: Settings) -> OpenAiEmbedder:
-    from chronos.adapters.openai_client import connect as connect_openai  # the client takes a second to import
-    from chronos.adapters.openai_embedder import OpenAiEmbedder
-
-    client = connect_openai(settings.openai_base_url, settings.api_key(), settings.ai_timeout)
-    prices = {**MICRO_USD_PER_MILLION_TOKENS, **settings.embedding_prices}
-    return OpenAiEmbedder(
-        client, settings.embedding(), settings.dimensions(), micro_usd_per_million_tokens=prices
-    )  # fmt: skip
 
 
 def store(settings: Settings) -> RoutedStorage:
@@ -71,9 +56,9 @@ def store(settings: Settings) -> RoutedStorage:
 
 
 @asynccontextmanager
-async def asking(settings: Settings) -> AsyncIterator[OpenAiEmbedder]:
-    """An embedder for questions, closed at the end."""
-    made = embedder(settings)
+async def embedders(settings: Settings) -> AsyncIterator[Embedders]:
+    """What embeds for each space, closed at the end."""
+    made = Embedders(settings)
     try:
         yield made
     finally:

@@ -1,10 +1,12 @@
-"""chronos cancel: a run is called off, as a fact on the log and a mark in the journal that its steps look at."""
+"""Runs are called off, as facts on the log and marks in the journal that their steps look at."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from chronos import app, queries
+from chronos import app, operations, queries
 from chronos.config import Settings
 from chronos.sending import sender
 from schemas.running import RunCancelled
@@ -12,10 +14,17 @@ from streams import postgres
 from streams.journal import Journal, prepare
 
 
+@dataclass(frozen=True)
+class Run:
+    """One processing of one video."""
+
+    creator_id: str
+    video_id: str
+    run_id: str
+
+
 async def cancel(settings: Settings, video_id: str, creator_id: str | None, reason: str) -> dict[str, Any]:
     """Calls the newest run of a video off; gives {videoId, creatorId, runId}. To do it twice does no harm.
-
-    The fact comes first: a mark that was lost with the journal is read back from it.
 
     Raises:
         NoSuchVideo, RunIsOver.
@@ -24,14 +33,23 @@ async def cancel(settings: Settings, video_id: str, creator_id: str | None, reas
         video = await queries.status(pool, video_id, creator_id)
     if video["status"] in ("completed", "failed"):
         raise queries.RunIsOver(f"the run of video {video_id!r} is over already: it {video['status']}")
-    who = {"video_id": video_id, "creator_id": video["creatorId"], "run_id": video["runId"]}
+    await call_off(settings, [Run(video["creatorId"], video_id, video["runId"])], reason)
+    return {"videoId": video_id, "creatorId": video["creatorId"], "runId": video["runId"]}
+
+
+async def call_off(settings: Settings, runs: Sequence[Run], reason: str) -> None:
+    """Calls runs off. The facts come first: a mark that was lost with the journal is read back from them."""
+    if not runs:
+        return
     ids = await app.topic_ids(settings)
     async with sender(app.cluster(settings), ids, "cli") as send:
-        await send.send(RunCancelled(**who, by="chronos cancel", reason=reason))
+        for run in runs:
+            who = {"video_id": run.video_id, "creator_id": run.creator_id, "run_id": run.run_id}
+            await send.send(RunCancelled(**who, by=operations.operator(), reason=reason))
     pool = await postgres.connect(settings.database(), most=1)
     try:
         await prepare(pool)
-        await Journal(pool).cancel(video["runId"])
+        for run in runs:
+            await Journal(pool).cancel(run.run_id)
     finally:
         await pool.close()
-    return {"videoId": video_id, "creatorId": video["creatorId"], "runId": video["runId"]}

@@ -12,7 +12,9 @@ from typing import Any
 from agents.ports import Audio, Fetched
 from chronos import app
 from chronos.adapters.log_transcripts import LogTranscripts
+from chronos.adapters.projected_spaces import ProjectedSpaces
 from chronos.config import Settings
+from chronos.embedders import Embedders
 from chronos.working import chunking, shape, speech
 from schemas.topics import TOPICS
 from schemas.transcription import AudioExtracted
@@ -23,7 +25,7 @@ from streams.purchases import Purchases
 from streams.reading import LogReader, LogScan
 from streams.record import Record
 from streams.rehearsal import Foreseen, Unforeseeable, rehearse
-from streams.stage import Function, PaidCall
+from streams.stage import Function
 
 
 @dataclass
@@ -40,10 +42,10 @@ class Foresight:
 
 
 class Foreseer:
-    """Looks ahead for one function, as it would work with these settings."""
+    """Looks ahead for one function, as it would work with these settings. `pool` finds the projection's tables too."""
 
     def __init__(self, settings: Settings, function: Function, codec: Codec, pool: Pool) -> None:
-        self._settings, self._function, self._codec = settings, function, codec
+        self._settings, self._function, self._codec, self._pool = settings, function, codec, pool
         self._journal, self._purchases = Journal(pool), Purchases(pool)
         self.fingerprint = function.fingerprint(shape(settings, function))
         self._ports = self._without_effects()
@@ -78,8 +80,8 @@ class Foreseer:
         into.runs += 1
         into.videos.add((received.event.owner(), received.event.subject()))
         into.creators.add(received.event.owner())
-        if not any(isinstance(port, PaidCall) for port in self._ports.values()):
-            return
+        if not self._ports:
+            return  # it pays for nothing
         ports = self._ports
         if "media" in ports:
             ports = {**ports, **_Remembered((await self._sounds()).get(received.id)).ports()}
@@ -89,10 +91,10 @@ class Foreseer:
         """The function's ports, of which none does anything but read."""
         if "speech" in self._function.ports:
             return {"speech": speech(self._settings), "media": None}
-        if "embedder" in self._function.ports:
+        if "spaces" in self._function.ports:
             transcripts = LogTranscripts(LogReader(app.cluster(self._settings)), self._codec)
             return {
-                "embedder": app.embedder(self._settings),
+                "spaces": ProjectedSpaces(self._pool, Embedders(self._settings)),
                 "chunking": chunking(self._settings),
                 "transcripts": transcripts,
             }

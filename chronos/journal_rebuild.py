@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable, Iterable, Iterator
 from uuid import UUID
 
 from pydantic import TypeAdapter
 
+from agents.generate_embeddings import spaces_choice
 from chronos import app
 from chronos.config import Settings
 from schemas.batch import BatchExpanded, Chosen
 from schemas.catalogue import CATALOGUE
-from schemas.embedding import ChunksEmbedded, EmbeddingsCompleted
+from schemas.embedding import ChunksEmbedded, EmbeddingsCompleted, TranscriptChunked
 from schemas.event import Event
 from schemas.running import FunctionFailed, FunctionRetried, NotificationSent, ResultKept, RunCancelled, UsageRecorded
 from schemas.transcription import SegmentTranscribed, TranscriptionCompleted
@@ -23,7 +25,7 @@ from streams.reading import LogScan
 from streams.record import Record
 from streams.recovery import Kept, KeptCancel, KeptChoice, KeptResult, KeptRun, KeptSpend, Recovery
 
-ENDINGS = (TranscriptionCompleted, EmbeddingsCompleted, NotificationSent)  # each the last event of its function
+ENDINGS = (TranscriptionCompleted, EmbeddingsCompleted, NotificationSent)  # the last events of their functions
 FACTS = tuple(name for name, event in CATALOGUE.items() if event.kind == "fact")
 Progress = Callable[[str, float], None]  # what is done, and the share of it (0 to 1)
 _CHOSEN = TypeAdapter(list[Chosen])
@@ -90,6 +92,9 @@ def kept(received: Received) -> Iterator[Kept]:
             yield KeptResult(event.paid_key, event.result, event.quantity, event.cost_micro_usd, at)
         case UsageRecorded() if event.token and _is_uuid(event.token):
             yield _spend(received, event, name)
+        case TranscriptChunked():
+            place = f"{name}/{received.cause_id}/{spaces_choice(event.chunker)}"
+            yield KeptChoice(place, json.dumps(event.spaces).encode())
         case BatchExpanded():
             yield KeptChoice(f"{name}/{received.cause_id}/choose", _CHOSEN.dump_json(event.chosen))
         case _:
@@ -126,9 +131,14 @@ def _run(received: Received, function: str, fingerprint: str) -> KeptRun:
         video_id=event.subject(),
         first_started_at=received.sequence,
         attempts=_attempts(event),
-        ending="failed" if failure else "completed" if isinstance(event, ENDINGS) else None,
+        ending="failed" if failure else "completed" if _ends(event) else None,
         error=failure.error.model_dump_json() if failure else None,
     )
+
+
+def _ends(event: Event) -> bool:
+    """Whether it is the last event of its function, in the last space where there are several."""
+    return isinstance(event, ENDINGS) and not (isinstance(event, EmbeddingsCompleted) and event.left)
 
 
 def _attempts(event: Event) -> int:
@@ -139,7 +149,7 @@ def _attempts(event: Event) -> int:
         case FunctionRetried():
             return event.attempt
         case _:
-            return 1 if isinstance(event, ENDINGS) else 0
+            return 1 if _ends(event) else 0
 
 
 def _is_uuid(text: str) -> bool:

@@ -64,7 +64,3 @@ class Making:
 
 if __name__ == "__main__":
     make_and_tell(Path(sys.argv[1]))
-
-
-if __name__ == "__main__":
-    make_and_tell(Path(sys.argv[1]))

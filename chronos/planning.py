@@ -216,7 +216,8 @@ async def _foresee(
     reemit: bool,
 ) -> tuple[Foresight, float]:
     foresight = Foresight()
-    async with journal_pool(settings) as pool:
+    async with app.projection_pool(settings, most=2) as pool:
+        await prepare(pool)
         ids = await app.topic_ids(settings)
         foreseer = Foreseer(settings, function, app.codec(ids), pool)
         while (records := await asyncio.to_thread(next, batches, None)) is not None:

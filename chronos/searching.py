@@ -6,16 +6,19 @@ import asyncio
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import structlog
 
 from chronos import app
 from chronos.adapters import vectors
 from chronos.config import Settings
+from chronos.embedders import Embedders, parts_of
 from projections.passages import Passage, narrowed, passages
 from streams.postgres import Connection, Pool, Row, load_queries
+from streams.retry import Fault
 
-if TYPE_CHECKING:
-    from chronos.adapters.openai_embedder import OpenAiEmbedder
+log = structlog.get_logger()
 
 SQL = load_queries("projections.sql", "search.sql")
 
@@ -48,28 +51,56 @@ async def search(settings: Settings, words: str, creator_id: str | None, limit: 
     Raises:
         EmbeddingUnavailable, EmbeddingBusy, EmbeddingRefused: the provider did not embed the question.
     """
-    async with app.asking(settings) as embedder, app.projection_pool(settings, most=2) as pool:
-        best = await ranked(pool, embedder, words, creator_id)
+    async with app.embedders(settings) as embedders, app.projection_pool(settings, most=2) as pool:
+        best = await ranked(pool, embedders, words, creator_id)
         return [await _hit(pool, words, row, score) for row, score in best[:limit]]
 
 
-async def ranked(pool: Pool, embedder: OpenAiEmbedder, words: str, creator_id: str | None) -> list[tuple[Row, float]]:
+async def ranked(pool: Pool, embedders: Embedders, words: str, creator_id: str | None) -> list[tuple[Row, float]]:
     """Chunks, best first, with their scores."""
-    question, by_words = await asyncio.gather(
-        embedder.embed_query(words), pool.fetch(SQL["by_words"], words, creator_id, DEPTH)
+    by_words, by_meaning = await asyncio.gather(
+        pool.fetch(SQL["by_words"], words, creator_id, DEPTH), _by_meaning(pool, embedders, words, creator_id)
     )
-    by_meaning = await _by_meaning(pool, embedder.space, embedder.dimensions, question, creator_id)
-    return join([by_words, by_meaning])
+    return join([by_words, *by_meaning])
 
 
 async def _by_meaning(
-    pool: Pool, space: str, dimensions: int, question: bytes, creator_id: str | None
-) -> Sequence[Row]:
-    """Chunks by nearness of their vectors. The index's scan goes on until a small creator has its hits too."""
-    sql = SQL["by_meaning"].replace("embedding_cast", vectors.cast(dimensions))
-    async with pool.acquire() as connection, connection.transaction(readonly=True):
-        await connection.execute("SET LOCAL hnsw.iterative_scan = strict_order")
-        return await connection.fetch(sql, question, space, creator_id, DEPTH)
+    pool: Pool, embedders: Embedders, words: str, creator_id: str | None
+) -> list[Sequence[Row]]:  # fmt: skip
+    """Chunks by nearness of their vectors: a list for each space that videos are served from, since distances of two
+    models cannot be compared. Where a switch comes between question and answer, it is asked again."""
+    questions: dict[str, bytes | None] = {}
+    while True:
+        spaces = await _spaces(pool)
+        for space in spaces:
+            if space not in questions:
+                questions[space] = await _embedded(embedders, space, words, needed=space == spaces[0])
+        async with pool.acquire() as connection, connection.transaction(isolation="repeatable_read", readonly=True):
+            if await _spaces(connection) == spaces:
+                asked = [(space, question) for space in spaces if (question := questions[space]) is not None]
+                return [await _nearest(connection, space, question, creator_id) for space, question in asked]
+
+
+async def _spaces(connection: Connection | Pool) -> list[str]:
+    return [row["space"] for row in await connection.fetch(SQL["spaces_in_search"])]
+
+
+async def _embedded(embedders: Embedders, space: str, words: str, *, needed: bool) -> bytes | None:
+    """The question in a space. A model of before that is gone costs its videos their place by meaning, no more."""
+    try:
+        return await embedders.of(space).embed_query(words)
+    except Fault as error:
+        if needed:
+            raise
+        log.warning("question not embedded", space=space, error=str(error))
+        return None
+
+
+async def _nearest(connection: Connection, space: str, question: bytes, creator_id: str | None) -> Sequence[Row]:
+    """The index's scan goes on until a small creator has its hits too."""
+    await connection.execute("SET LOCAL hnsw.iterative_scan = strict_order")
+    sql = vectors.nearness(SQL["by_meaning"], parts_of(space)[1])
+    return await connection.fetch(sql, question, space, creator_id, DEPTH)
 
 
 def join(lists: Iterable[Sequence[Row]]) -> list[tuple[Row, float]]:

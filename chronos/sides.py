@@ -18,7 +18,7 @@ from streams.postgres import Connection, Pool, load_queries
 
 SQL = load_queries("projections.sql", "sides.sql")
 
-LAYOUT = "projection_1"
+LAYOUT = "projection_2"
 """The layout of the tables, and the schema of the first side. The number rises when the layout changes: then the log is
 folded anew into the new one."""
 

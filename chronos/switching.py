@@ -111,12 +111,12 @@ async def ask_both(settings: Settings, questions: Iterable[str], old: str, new: 
     """What two sides answer. The questions are embedded, which may cost a little."""
     found = []
     async with (
-        app.asking(settings) as embedder,
+        app.embedders(settings) as embedders,
         app.projection_pool(settings, most=1, schema=old) as before,
         app.projection_pool(settings, most=1, schema=new) as after,
     ):
         for question in questions:
-            hits = [await searching.ranked(pool, embedder, question, None) for pool in (before, after)]
+            hits = [await searching.ranked(pool, embedders, question, None) for pool in (before, after)]
             found.append(Answers(question, *(tuple(_name(row) for row, _ in some[:10]) for some in hits)))
     return found
 

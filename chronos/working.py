@@ -13,9 +13,11 @@ from chronos.adapters.log_transcripts import LogTranscripts
 from chronos.adapters.media import Limits, PyAvMedia
 from chronos.adapters.openai_client import connect as connect_openai
 from chronos.adapters.openai_speech import OpenAiSpeech
+from chronos.adapters.projected_spaces import ProjectedSpaces
 from chronos.adapters.scratch import DirectoryScratch
-from chronos.app import cluster, codec, embedder, projection_pool, store, topic_ids
+from chronos.app import cluster, codec, embedders, projection_pool, store, topic_ids
 from chronos.config import MICRO_USD_PER_MINUTE, Settings
+from chronos.embedders import Embedders
 from chronos.sending import sender
 from chronos.spaces import ensure_space
 from streams import postgres
@@ -44,19 +46,21 @@ def shape(settings: Settings, function: Function) -> str:
     """The settings that shape a function's results, as text: they are a part of its fingerprint."""
     shapes = {
         "transcribe-video": f"{settings.speech()} {CUTTING!r}",
-        "generate-embeddings": f"{settings.embedding()}/{settings.dimensions()} {chunker(chunking(settings))}",
+        "generate-embeddings": chunker(chunking(settings)),  # the spaces are chosen for each run
     }
     return shapes.get(function.name, "")
 
 
-def staff(settings: Settings, functions: Iterable[Function], read_codec: Codec, projected: Pool) -> list[Staff]:
+def staff(
+    settings: Settings, functions: Iterable[Function], read_codec: Codec, projected: Pool, embedding: Embedders
+) -> list[Staff]:
     """Each function with the adapters that it asks for by name, and with what shapes its results."""
     adapters: dict[str, object] = {
         "scratch": DirectoryScratch(settings.home.resolve() / "scratch"),
         "storage": store(settings),
         "media": PyAvMedia(Limits(), CUTTING),
         "speech": speech(settings),
-        "embedder": embedder(settings),
+        "spaces": ProjectedSpaces(projected, embedding),
         "chunking": chunking(settings),
         "transcripts": LogTranscripts(LogReader(cluster(settings)), read_codec),
         "catalogue": ProjectedCatalogue(projected),
@@ -72,11 +76,11 @@ async def run_worker(
     ids = await topic_ids(settings)
     pool = await postgres.connect(settings.database(), most=6)
     try:
-        async with projection_pool(settings, most=2) as projected:
+        async with projection_pool(settings, most=2) as projected, embedders(settings) as embedding:
             async with sender(cluster(settings), ids, "worker") as send:
-                await ensure_space(projected, send, settings.embedding(), settings.dimensions())
+                await ensure_space(settings, embedding, codec(ids), send)
             worker = Worker(
-                staff(settings, functions, codec(ids), projected),
+                staff(settings, functions, codec(ids), projected, embedding),
                 cluster=cluster(settings),
                 pool=pool,
                 consumers=_consumers(settings),

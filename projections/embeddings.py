@@ -29,6 +29,7 @@ SPACES = Table(
         "registered": {"model": "text", "dimensions": "int4"},
         "state": {"state": "text"},
         "activated": {"activated_at": "timestamptz"},
+        "retired": {"retired_at": "timestamptz"},
     },
 )
 
@@ -45,11 +46,13 @@ def evolve(received: Received, version: Version) -> Iterator[Put]:
             yield Put(EMBEDDED_SETS, embedded, "complete", (fact.chunks, received.at), at)
         case SpaceRegistered():
             yield Put(SPACES, (fact.space,), "registered", (fact.model, fact.dimensions), at)
+            yield Put(SPACES, (fact.space,), "state", ("registered",), at)
         case SpaceActivated():
             yield Put(SPACES, (fact.space,), "state", ("active",), at)
             yield Put(SPACES, (fact.space,), "activated", (received.at,), at)
         case SpaceRetired():
             yield Put(SPACES, (fact.space,), "state", ("retired",), at)
+            yield Put(SPACES, (fact.space,), "retired", (received.at,), at)
         case _:
             raise AssertionError(f"{fact.name} is not of this projection")
 

@@ -1,7 +1,7 @@
 """Which chunk set search uses of each video, and which sets are of no more use. Pure: places in, choices out.
 
 A video is never blank while it is embedded anew, and sets never mix: the newest complete set of the space activated
-last is served, or else of the space before. Only older sets of the same space are pruned.
+last is served, or else of the space before. Only older sets of the same space are pruned, and those of retired spaces.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ class Place:
     place: bytes
     spaces: int  # how many spaces the set is embedded for
     complete: bool
+    gone: bool = False  # its space was retired after it was cut: it has no vectors there, and never will
 
 
 @dataclass
@@ -63,9 +64,14 @@ def _prune(video: Video, sets: Iterable[Place], newest: dict[str, Place], choice
     """A set's chunks go when it is old in all of its spaces; its vectors go space by space."""
     old: dict[str, int] = defaultdict(int)
     for place in sets:
-        best = newest.get(place.space)
-        if best and best.chunk_set_id != place.chunk_set_id and place.place < best.place[: len(place.place)]:
+        if place.gone or _is_older(place, newest.get(place.space)):
             choice.old_vectors.append(place)
             old[place.chunk_set_id] += 1
             if old[place.chunk_set_id] == place.spaces:
                 choice.old_chunks.append((*video, place.chunk_set_id))
+
+
+def _is_older(place: Place, best: Place | None) -> bool:
+    if best is None or best.chunk_set_id == place.chunk_set_id:
+        return False
+    return place.place < best.place[: len(place.place)]

@@ -15,7 +15,9 @@ class VideoFilter(Asked):
 
     creator_id: CreatorId | None = None
     status: str | None = None
-    model_not: str | None = Field(default=None, description="Videos without a complete set in this model's space.")
+    model_not: str | None = Field(
+        default=None, description="Videos without a complete set in this model's spaces, or in this space."
+    )
     before: AwareDatetime | None = Field(default=None, description="Videos whose newest transcript is older than this.")
 
     @field_validator("before")

@@ -13,7 +13,9 @@ class ChunkRequested(Command, name="chunk.requested", version=1):
     video_id: VideoId
     creator_id: CreatorId
     reason: str
-    embedding_model: str | None = Field(default=None, description="Only this model's space; all spaces if absent.")
+    embedding_model: str | None = Field(
+        default=None, description="Only this model's spaces, or only this space; all spaces if absent."
+    )
     transcript: Coordinates = Field(description="Where its transcription.completed stands.")
 
     def part(self) -> str:
@@ -83,7 +85,7 @@ class ChunksEmbedded(Fact, name="chunks.embedded", version=1):
         return tuple(vector.paid_key for vector in self.vectors)
 
 
-class EmbeddingsCompleted(Fact, name="embeddings.completed", version=1):
+class EmbeddingsCompleted(Fact, name="embeddings.completed", version=2):
     """All chunks of a set have their vectors in this space: the video can be searched."""
 
     video_id: VideoId
@@ -91,6 +93,7 @@ class EmbeddingsCompleted(Fact, name="embeddings.completed", version=1):
     chunk_set_id: str
     space: str
     chunks: Count
+    left: Count = Field(default=0, description="How many spaces of the set are still to be said complete.")
 
     def part(self) -> str:
         return self.space

@@ -132,6 +132,10 @@ class Journal:
         self._settle: Batcher[Settlement, bool] = Batcher(
             lambda q: patiently(lambda: self._settle_all(q)), key=lambda q: q.lease.key
         )
+        self._chosen: Batcher[str, bytes | None] = Batcher(lambda q: patiently(lambda: self._chosen_all(q)))
+        self._choose: Batcher[tuple[str, bytes], bytes] = Batcher(
+            lambda q: patiently(lambda: self._choose_all(q)), key=lambda q: q[0]
+        )
 
     async def begin(self, asked: Asked) -> Grant:
         """Asks for leave to process an input; counts an attempt when it is given."""
@@ -157,11 +161,11 @@ class Journal:
 
     async def chosen(self, name: str) -> bytes | None:
         """What was chosen under a name, if anything was."""
-        return await patiently(lambda: self._pool.fetchval(SQL["chosen"], name))
+        return await self._chosen(name)
 
     async def choose(self, name: str, choice: bytes) -> bytes:
         """Keeps a choice under a name, once: who chooses later gets the first one."""
-        return bytes(await patiently(lambda: self._pool.fetchval(SQL["choose"], name, choice)))
+        return await self._choose((name, choice))
 
     async def identity(self) -> str:
         """The journal's id. A worker whose journal is replaced under it must stop."""
@@ -228,6 +232,15 @@ class Journal:
         rows = await self._pool.fetch(SQL["settle"], *map(list, columns))
         written = {_key(row) for row in rows}
         return [s.lease.key in written for s in settlements]
+
+    async def _chosen_all(self, names: Sequence[str]) -> list[bytes | None]:
+        found = {row["name"]: row["choice"] for row in await self._pool.fetch(SQL["chosen"], list(names))}
+        return [found.get(name) for name in names]
+
+    async def _choose_all(self, choices: Sequence[tuple[str, bytes]]) -> list[bytes]:
+        rows = await self._pool.fetch(SQL["choose"], *map(list, zip(*choices, strict=True)))
+        standing = {row["name"]: row["choice"] for row in rows}
+        return [standing[name] for name, _ in choices]
 
 
 def _key(row: Row) -> RunKey:

@@ -1,4 +1,4 @@
-"""What a run would pay for: its body is run with nothing done and nothing bought, up to its first paid step."""
+"""What a run would pay for: its body is run with nothing done and nothing bought, and its paid steps give nothing."""
 
 from __future__ import annotations
 
@@ -19,10 +19,6 @@ A = TypeVar("A")
 
 class Unforeseeable(Exception):
     """What the run needs cannot be known without doing it."""
-
-
-class _Enough(Exception):
-    """The paid step was reached: what comes after it costs nothing."""
 
 
 @dataclass
@@ -63,9 +59,7 @@ class Rehearsal:
 
     async def once(self, name: str, choose: Callable[[], Awaitable[bytes]]) -> bytes:
         chosen = await self._journal.chosen(f"{self._function.name}/{self.input_id}/{name}")
-        if chosen is None:
-            raise Unforeseeable("nothing was chosen yet")
-        return chosen
+        return await choose() if chosen is None else chosen
 
     async def each(self, name: str, call: PaidCall[A], arguments: Sequence[A]) -> AsyncIterator[tuple[A, Kept]]:
         async for batch in self.batches(name, call, arguments, size=1):
@@ -83,8 +77,8 @@ class Rehearsal:
             if missing:
                 self._buy(call, missing)
                 have |= missing.keys()
-        raise _Enough
-        yield []  # it is a generator of what it never gives
+        for _ in ():  # what the calls would give is not known, and no call depends on it
+            yield []
 
     def _buy(self, call: PaidCall[A], missing: Mapping[str, A]) -> None:
         quantity, cost = call.quote(list(missing.values()))
@@ -107,8 +101,6 @@ async def rehearse(
     try:
         async for _ in function.body(received.event, steps, **ports):
             pass
-    except _Enough:
-        pass
     except Unforeseeable:
         return Foreseen(unknown=1)
     except Fault:  # it would fail before it pays, as it may have done before

@@ -41,7 +41,7 @@ from chronos.devstack.local_ai.models import BadInput, Embedded, Heard, HeardSeg
 from chronos.devstack.local_ai.server import Service, create_app
 from tests.provider_gate import About, Call, Fault, Gate
 
-EMBEDDERS = {"text-embedding-3-small": 1536, "multilingual-e5-small": 384}
+EMBEDDERS = {"text-embedding-3-small": 1536, "text-embedding-3-large": 3072, "multilingual-e5-small": 384, "noise": 64}
 SPEECH = ("whisper-1", "whisper-tiny.en")
 
 PACE = 0.4  # seconds a word
@@ -231,7 +231,7 @@ class _Embedder:
         for vector, text in zip(vectors, texts, strict=True):
             words = re.findall(r"\w+", text.lower()) or [text]
             tokens += -(-len(text.encode()) // 4)  # what people reckon with: four bytes a token
-            for word in words:
+            for word in [text] if self.name == "noise" else words:  # a model that knows whole texts alone is worthless
                 places, signs = _places(word)
                 np.add.at(vector, places % len(vector), signs)
             vector /= np.linalg.norm(vector) or 1.0

@@ -65,6 +65,7 @@ class Stack:
             openai_base_url=self.provider.base_url,
             speech_model="whisper-1",
             embedding_model="text-embedding-3-small",
+            embedding_prices={"noise": 10_000},
             session_timeout=6.0,
             lease=4.0,
         )
@@ -78,6 +79,7 @@ class Stack:
             "OPENAI_BASE_URL": self.provider.base_url,
             "CHRONOS_SPEECH_MODEL": "whisper-1",
             "CHRONOS_EMBEDDING_MODEL": "text-embedding-3-small",
+            "CHRONOS_EMBEDDING_PRICES": '{"noise": 10000}',
             "CHRONOS_SESSION_TIMEOUT": "6",
             "CHRONOS_LEASE": "4",
         }

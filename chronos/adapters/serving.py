@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from projections.embeddings import SPACES
 from projections.serving import Choice, Place, Video, choose
-from streams.postgres import Connection, load_queries
+from streams.postgres import Connection, Row, load_queries
 from streams.projector import Batch, Settling
 
 SQL = load_queries("projections.sql", "serve.sql")
@@ -25,19 +25,40 @@ def touched(batch: Batch) -> set[Video]:
 
 
 async def decide(connection: Connection, batch: Batch) -> None:
-    videos = touched(batch)
-    if batch.rows.get(SPACES.name):
+    videos, all_change = touched(batch), bool(batch.rows.get(SPACES.name))
+    if all_change:
         await connection.execute(SQL["lock_spaces"])
         videos |= {(row["creator_id"], row["video_id"]) for row in await connection.fetch(SQL["videos_with_sets"])}
+    spaces = await connection.fetch(SQL["spaces"]) if videos or all_change else []
+    for space in spaces:
+        if space["retired_version"] is not None:
+            await _drop_retired(connection, space, None if all_change else videos)
     if videos:
-        live = [row["space"] for row in await connection.fetch(SQL["live_spaces"])]
+        live = [space["space"] for space in spaces if space["live"]]
         await _carry_out(connection, videos, choose(await _places(connection, videos), live))
+
+
+async def _drop_retired(connection: Connection, space: Row, videos: Iterable[Video] | None) -> None:
+    """Removes what stands in a retired space; `videos`: only theirs."""
+    retired = (space["space"], space["retired_version"])
+    if videos is None:
+        await connection.execute(SQL["drop_retired"], *retired, timeout=None)
+    else:
+        await connection.execute(SQL["drop_retired_of"], *retired, *map(list, zip(*sorted(videos), strict=True)))
 
 
 async def _places(connection: Connection, videos: Iterable[Video]) -> list[Place]:
     rows = await connection.fetch(SQL["places"], *map(list, zip(*sorted(videos), strict=True)))
     return [
-        Place((r["creator_id"], r["video_id"]), r["chunk_set_id"], r["space"], r["place"], r["spaces"], r["complete"])
+        Place(
+            (r["creator_id"], r["video_id"]),
+            r["chunk_set_id"],
+            r["space"],
+            r["place"],
+            r["spaces"],
+            r["complete"],
+            r["gone"],
+        )
         for r in rows
     ]
 

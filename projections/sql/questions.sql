@@ -16,7 +16,11 @@ WHERE
     AND ($4::text IS NULL OR v.status = $4)
     AND ($5::text IS NULL OR NOT EXISTS (
         SELECT FROM embedded_sets AS e
-        WHERE (e.creator_id, e.video_id) = (v.creator_id, v.video_id) AND split_part(e.space, '/', 1) = $5
+        LEFT JOIN spaces AS s USING (space)
+        WHERE
+            (e.creator_id, e.video_id) = (v.creator_id, v.video_id)
+            AND $5 IN (e.space, regexp_replace(e.space, '/[0-9]+$', ''))
+            AND (s.retired_version < e.complete_version) IS NOT FALSE
     ))
     AND ($6::timestamptz IS NULL OR t.completed_at < $6)
 ORDER BY v.creator_id, v.video_id

@@ -18,7 +18,7 @@ LIMIT $3
 -- name: by_meaning
 -- Chunks whose vectors are nearest the question's, in the sets that are served.
 WITH nearest AS MATERIALIZED (
-    SELECT e.creator_id, e.video_id, e.chunk_set_id, e."index", e.embedding_cast <=> $1::vector AS distance
+    SELECT e.creator_id, e.video_id, e.chunk_set_id, e."index", e.embedding_cast <=> question_cast AS distance
     FROM embeddings AS e
     JOIN served AS s USING (creator_id, video_id, chunk_set_id, space)
     WHERE e.space = $2 AND ($3::text IS NULL OR e.creator_id = $3)
@@ -33,6 +33,14 @@ JOIN videos AS v USING (creator_id, video_id)
 JOIN chunk_sets AS k USING (creator_id, video_id, chunk_set_id)
 JOIN transcripts AS t USING (creator_id, video_id, transcript_id)
 ORDER BY n.distance, n.creator_id, n.video_id, n."index"
+
+-- name: spaces_in_search
+-- The spaces that videos are served from, best first.
+SELECT space FROM spaces
+WHERE
+    activated_version IS NOT NULL AND state <> 'retired'
+    AND EXISTS (SELECT FROM served WHERE served.space = spaces.space)
+ORDER BY activated_version DESC
 
 -- name: best_passage
 -- Of some passages the number of the one that holds most of the words.

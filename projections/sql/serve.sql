@@ -19,21 +19,37 @@ SELECT
             WHERE (v.space, v.creator_id, v.video_id, v.chunk_set_id)
                 = (space.name, s.creator_id, s.video_id, s.chunk_set_id)
         ), false
-    ) AS complete
+    ) AS complete,
+    coalesce(s.cut_version < known.retired_version, false) AS gone
 FROM chunk_sets AS s
 JOIN touched USING (creator_id, video_id)
 JOIN transcripts AS t USING (creator_id, video_id, transcript_id)
 CROSS JOIN LATERAL jsonb_array_elements_text(s.spaces) AS space (name)
+LEFT JOIN spaces AS known ON known.space = space.name
 LEFT JOIN embedded_sets AS e
     ON (e.creator_id, e.video_id, e.chunk_set_id, e.space) = (s.creator_id, s.video_id, s.chunk_set_id, space.name)
 
--- name: live_spaces
--- Spaces to serve from, best first: the one activated last, then the ones before, for videos that have no set in it yet.
-SELECT space FROM spaces WHERE activated_version IS NOT NULL AND state <> 'retired' ORDER BY activated_version DESC
+-- name: spaces
+-- Best first. Live ones are served from: the one activated last, then the ones before, for videos that have no set in it
+-- yet.
+SELECT space, coalesce(activated_version IS NOT NULL AND state <> 'retired', false) AS live, retired_version
+FROM spaces
+ORDER BY activated_version DESC NULLS LAST, space
 
 -- name: lock_spaces
 -- Which sets are served depends on the spaces: while they change, nobody else decides.
 LOCK TABLE spaces IN SHARE MODE
+
+-- name: drop_retired
+-- Vectors that were asked for before their space was retired, in whatever order that was folded: also where it came back.
+DELETE FROM embeddings WHERE space = $1 AND vector_version < $2
+
+-- name: drop_retired_of
+-- Those of some videos.
+DELETE FROM embeddings USING unnest($3::text[], $4::text[]) AS touched (creator_id, video_id)
+WHERE
+    embeddings.space = $1 AND embeddings.vector_version < $2
+    AND (embeddings.creator_id, embeddings.video_id) = (touched.creator_id, touched.video_id)
 
 -- name: videos_with_sets
 SELECT DISTINCT creator_id, video_id FROM chunk_sets

@@ -57,7 +57,8 @@ CREATE TABLE IF NOT EXISTS spaces (
     space text PRIMARY KEY,
     model text, dimensions int4, registered_version bytea,
     state text, state_version bytea,
-    activated_at timestamptz, activated_version bytea
+    activated_at timestamptz, activated_version bytea,
+    retired_at timestamptz, retired_version bytea -- vectors of runs before it are gone, also if the space comes back
 );
 
 CREATE TABLE IF NOT EXISTS usage (
@@ -79,6 +80,7 @@ CREATE TABLE IF NOT EXISTS served (
     creator_id text, video_id text, space text NOT NULL, chunk_set_id text NOT NULL,
     PRIMARY KEY (creator_id, video_id)
 );
+CREATE INDEX IF NOT EXISTS served_by_space ON served (space);
 
 CREATE TABLE IF NOT EXISTS checkpoints (
     "group" text, topic_id text, topic text NOT NULL, "partition" int4, partitions int4 NOT NULL,

@@ -61,7 +61,7 @@ WITH completed AS (
     LEFT JOIN chunk_sets AS k USING (creator_id, video_id, chunk_set_id)
     LEFT JOIN transcripts AS t USING (creator_id, video_id, transcript_id)
     LEFT JOIN spaces AS s USING (space)
-    WHERE s.state IS DISTINCT FROM 'retired'
+    WHERE s.state IS DISTINCT FROM 'retired' AND (s.retired_version < e.complete_version) IS NOT FALSE
 ), counted AS (
     SELECT
         w.*,

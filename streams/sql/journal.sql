@@ -55,12 +55,12 @@ RETURNING r.lease_token, EXISTS (SELECT FROM journal.cancelled AS c WHERE c.run_
 INSERT INTO journal.cancelled (run_id) VALUES ($1) ON CONFLICT DO NOTHING
 
 -- name: choose
-INSERT INTO journal.choices (name, choice) VALUES ($1, $2)
+INSERT INTO journal.choices (name, choice) SELECT * FROM unnest($1::text[], $2::bytea[]) ORDER BY 1
 ON CONFLICT (name) DO UPDATE SET choice = journal.choices.choice
-RETURNING choice
+RETURNING name, choice
 
 -- name: chosen
-SELECT choice FROM journal.choices WHERE name = $1
+SELECT name, choice FROM journal.choices WHERE name = ANY($1::text[])
 
 -- name: is_empty
 SELECT NOT EXISTS (SELECT FROM journal.runs) AND NOT EXISTS (SELECT FROM journal.paid)

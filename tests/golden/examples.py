@@ -113,7 +113,7 @@ EXAMPLES: list[Event] = [
             )
         ],
     ),
-    EmbeddingsCompleted(**WHO, chunk_set_id=SET, space=SPACE, chunks=21),
+    EmbeddingsCompleted(**WHO, chunk_set_id=SET, space=SPACE, chunks=21, left=1),
     EmbeddingsBatchReprocess(
         batch_id="2026-été",
         creator_id=WHO["creator_id"],

@@ -41,3 +41,16 @@ def test_an_older_set_that_is_still_being_embedded_is_pruned_by_a_newer_complete
 
 def test_without_an_active_space_nothing_is_served():
     assert choose([place("one", b"1")], []).served == {}
+
+
+def test_a_set_of_a_retired_space_goes_with_its_chunks_whether_or_not_a_newer_one_came_before():
+    gone = Place(V, "one", "m/1", b"1", 1, complete=False, gone=True)
+    for sets in ([gone], [gone, place("newer", b"2")]):
+        assert choose(sets, ["m/1"]).old_chunks == [(*V, "one")]
+
+
+def test_a_set_of_two_spaces_keeps_its_chunks_when_one_of_them_is_retired():
+    sets = [place("both", b"1", spaces=2), Place(V, "both", "m/2", b"1", 2, complete=False, gone=True)]
+    choice = choose(sets, ["m/1"])
+    assert choice.served == {V: ("m/1", "both")}
+    assert choice.old_chunks == []
