@@ -39,6 +39,7 @@ def test_every_page_is_followed_here() -> None:
         "rewind-a-group",
         "run-again-what-failed",
         "rebuild-the-tables",
+        "change-the-embedding-model",
         "recover-from-a-lost-database",
     }
     assert {page.stem for page in PAGES.glob("*.md")} == followed
@@ -61,6 +62,13 @@ async def test_rewind_a_group_and_run_again_what_failed(hands: Hands, stack: Sta
 async def test_rebuild_the_tables(hands: Hands, stack: Stack, tmp_path: Path):
     await videos(hands, tmp_path, "pages", 2)
     await follow(stack, "rebuild-the-tables")
+    assert (await verify(hands.settings)).ok
+
+
+async def test_change_the_embedding_model(hands: Hands, stack: Stack, tmp_path: Path):
+    await videos(hands, tmp_path, "spaces", 3)
+    await follow(stack, "change-the-embedding-model")
+    assert await search(hands.settings, "tide", None)
     assert (await verify(hands.settings)).ok
 
 
