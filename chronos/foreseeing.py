@@ -17,6 +17,7 @@ from chronos.working import chunking, shape, speech
 from schemas.topics import TOPICS
 from schemas.transcription import AudioExtracted
 from streams.codec import Codec, Received, Undecodable
+from streams.erasing import Eraser
 from streams.journal import Journal, Rewind
 from streams.postgres import Pool
 from streams.purchases import Purchases
@@ -44,7 +45,7 @@ class Foreseer:
 
     def __init__(self, settings: Settings, function: Function, codec: Codec, pool: Pool) -> None:
         self._settings, self._function, self._codec = settings, function, codec
-        self._journal, self._purchases = Journal(pool), Purchases(pool)
+        self._journal, self._purchases, self._eraser = Journal(pool), Purchases(pool), Eraser(pool)
         self.fingerprint = function.fingerprint(shape(settings, function))
         self._ports = self._without_effects()
         self._planned: set[str] = set()
@@ -61,7 +62,7 @@ class Foreseer:
             else:
                 asked.append(received)
         ids = [(received.id, rewind) for received in asked]
-        over = await self._journal.over(self._function.name, self.fingerprint, ids)
+        over = await self._journal.over(self._function.name, self.fingerprint, ids) | await self._eraser.deleted(asked)
         into.silent += len(over)
         for received in asked:
             if received.id not in over:
@@ -90,7 +91,7 @@ class Foreseer:
         if "speech" in self._function.ports:
             return {"speech": speech(self._settings), "media": None}
         if "embedder" in self._function.ports:
-            transcripts = LogTranscripts(LogReader(app.cluster(self._settings)), self._codec)
+            transcripts = LogTranscripts(LogReader(app.cluster(self._settings)), self._codec, self._eraser)
             return {
                 "embedder": app.embedder(self._settings),
                 "chunking": chunking(self._settings),

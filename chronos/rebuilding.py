@@ -32,10 +32,11 @@ from chronos.switching import (
     lag_of,
     marks,
 )
+from schemas.deletion import VideoDeleted
 from schemas.topics import TOPICS
 from streams.bulk import Bulk
 from streams.postgres import Connection
-from streams.projector import Place, Settling
+from streams.projector import Place
 from streams.reading import LogScan
 
 PATIENCE = 60.0  # seconds for a projection worker to take a new side up
@@ -131,8 +132,8 @@ async def _begin(settings: Settings, connection: Connection) -> str:
 
 
 class _Loading:
-    """The bulk of a rebuild: spaces first, then the facts of videos by COPY, one process a core, then what people asked
-    for, which touches the same rows from other partitions."""
+    """The bulk of a rebuild: spaces and deletions first, then the facts of videos by COPY, one process a core, then
+    what people asked for, which touches the same rows from other partitions."""
 
     def __init__(
         self,
@@ -148,11 +149,11 @@ class _Loading:
 
     async def load(self, processes: int) -> int:
         """Gives how many records were read."""
-        spaces = [place for place in self._until if TOPICS[place[0]].key == "space"]
+        first = [place for place in self._until if TOPICS[place[0]].key == "space" or place[0] == VideoDeleted.name]
         commands = [place for place in self._until if TOPICS[place[0]].kind == "command"]
-        rest = [place for place in self._until if place not in {*spaces, *commands}]
+        rest = [place for place in self._until if place not in {*first, *commands}]
         counter = multiprocessing.get_context("spawn").Value("q", 0)
-        done = await load_part(self._settings, self._schema, spaces, self._until, None, _counting(counter))
+        done = await load_part(self._settings, self._schema, first, self._until, None, _counting(counter))
         with ProcessPoolExecutor(
             processes, multiprocessing.get_context("spawn"), initializer=_child, initargs=(counter,)
         ) as pool:
@@ -235,8 +236,7 @@ async def load_part(
 ) -> int:
     """Folds some partitions into a side; gives how many records that were."""
     async with app.projection_pool(settings, most=1, schema=schema) as pool:
-        # Without locks: nobody else decides in this side, and each video would take one in the whole database.
-        alone_here = Settling(lambda batch: (), serving.decide)
+        alone_here = serving.settling_alone()
         folded = replace(await folding(settings, pool, vectors.Partitions("none")), settling=alone_here)
         scan = LogScan(app.cluster(settings), most=5_000)
         bulk = Bulk(folded, scan, until, counted, a_second)

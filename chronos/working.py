@@ -20,6 +20,7 @@ from chronos.sending import sender
 from chronos.spaces import ensure_space
 from streams import postgres
 from streams.codec import Codec
+from streams.erasing import Eraser
 from streams.faust_worker import WorkerSettings
 from streams.postgres import Pool
 from streams.reading import LogReader
@@ -58,9 +59,10 @@ def staff(settings: Settings, functions: Iterable[Function], read_codec: Codec, 
         "speech": speech(settings),
         "embedder": embedder(settings),
         "chunking": chunking(settings),
-        "transcripts": LogTranscripts(LogReader(cluster(settings)), read_codec),
+        "transcripts": LogTranscripts(LogReader(cluster(settings)), read_codec, Eraser(projected)),
         "catalogue": ProjectedCatalogue(projected),
         "notifier": LogNotifier(),
+        "erasure": Eraser(projected),
     }
     return [Staff(f, {port: adapters[port] for port in f.ports}, shape(settings, f)) for f in functions]
 

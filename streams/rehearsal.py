@@ -52,8 +52,8 @@ class Rehearsal:
 
     attempt = 1
 
-    def __init__(self, function: Function, input_id: str, journal: Journal, purchases: Purchases) -> None:
-        self.input_id = input_id
+    def __init__(self, function: Function, received: Received, journal: Journal, purchases: Purchases) -> None:
+        self.input_id, self.run_id = received.id, received.run_id
         self.foreseen = Foreseen()
         self._function, self._journal, self._purchases = function, journal, purchases
         self.planned: set[str] = set()
@@ -102,7 +102,7 @@ async def rehearse(
     planned: set[str],
 ) -> Foreseen:
     """What one run would use. `planned`: keys that runs before it in the same plan would buy; they are added to."""
-    steps = Rehearsal(function, received.id, *books)
+    steps = Rehearsal(function, received, *books)
     steps.planned = planned
     try:
         async for _ in function.body(received.event, steps, **ports):
