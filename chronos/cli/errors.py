@@ -24,6 +24,7 @@ SPOKEN = {
     "chronos.cli.state.Failed": "",
     "chronos.conditions.BadCondition": "",
     "chronos.config.NotRunning": "",
+    "chronos.deleting.NotGone": "",
     "chronos.devstack.errors.DevStackError": "",
     "chronos.house.NotOurs": "",
     "chronos.letters.AnotherAtWork": "",

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from chronos.cli import events, operating, rebuilding, repairing, rewinding, stack, videos, working
+from chronos.cli import deleting, events, operating, rebuilding, repairing, rewinding, stack, videos, working
 from chronos.cli.errors import OneLine
 from chronos.cli.state import State
 
@@ -80,5 +80,5 @@ def common(
     ctx.obj = State(home, debug)
 
 
-for part in (stack, working, videos, events, repairing, rewinding, rebuilding, operating):
+for part in (stack, working, videos, deleting, events, repairing, rewinding, rebuilding, operating):
     part.register(app)

@@ -13,3 +13,6 @@ WHERE (t.creator_id, t.video_id) = (gone.creator_id, gone.video_id) AND greatest
 UPDATE table_name AS t SET its_registers
 FROM unnest($1::text[], $2::text[], $3::uuid[]) AS gone (creator_id, video_id, run_id)
 WHERE (t.creator_id, t.video_id) = (gone.creator_id, gone.video_id) AND least(its_versions) < uuid_send(gone.run_id)
+
+-- name: count
+SELECT count(*) FROM table_name WHERE (creator_id, video_id) = ($1, $2)
