@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
 
 from streams.codec import Received
+from streams.identity import asked_at
 from streams.postgres import Pool, load_queries, patiently
 
 SQL = load_queries("streams.sql", "erasing.sql")
@@ -32,6 +34,15 @@ class Eraser:
         """How many paid results would go with a video, and how many would stay because others use them too."""
         [row] = await patiently(lambda: self._pool.fetch(SQL["count"], creator_id, video_id))
         return row["going"], row["staying"]
+
+    async def deletions(
+        self, videos: Iterable[tuple[str | None, str | None]]
+    ) -> dict[tuple[str | None, str | None], datetime]:
+        """When those of some videos were deleted that were, by creator and id."""
+        if not (asked := list(videos)):
+            return {}
+        rows = await patiently(lambda: self._pool.fetch(SQL["deletions"], *map(list, zip(*asked, strict=True))))
+        return {(row["creator_id"], row["video_id"]): asked_at(str(row["run_id"])) for row in rows}
 
     async def deleted(self, asked: Iterable[Received]) -> set[str]:
         """Ids of those events whose run is older than a deletion of its video."""

@@ -22,6 +22,10 @@ FROM (
     WHERE (u.creator_id, u.video_id) = ($1, $2)
 ) AS used
 
+-- name: deletions
+SELECT creator_id, video_id, run_id FROM journal.deleted
+WHERE (creator_id, video_id) IN (SELECT * FROM unnest($1::text[], $2::text[]))
+
 -- name: marked
 -- Which of some runs are older than a deletion of their video.
 SELECT a.id FROM unnest($1::text[], $2::text[], $3::text[], $4::uuid[]) AS a (id, creator_id, video_id, run_id)
