@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from chronos.cli.state import Json, State, err, out, print_json
+from chronos.cli.state import Json, State, WrongUse, err, out, print_json
 from chronos.cli.videos import PANEL, Creator, VideoArgument
 from chronos.cli.words import plain
 
@@ -18,7 +18,9 @@ EXAMPLES = """Examples:
 
 chronos delete how-tides-work                                               what would go
 
-chronos delete how-tides-work --execute --reason "recorded by mistake"      gone from tables and search at once"""
+chronos delete how-tides-work --execute --reason "recorded by mistake"      gone from tables and search at once
+
+chronos delete how-tides-work --creator ada --offsets > cut.json            where its events stand on the log"""
 
 
 def register(app: typer.Typer) -> None:
@@ -31,6 +33,9 @@ def delete(
     creator: Creator = None,
     reason: Annotated[str | None, typer.Option(help="Why: it goes on the log.")] = None,
     execute: Annotated[bool, typer.Option("--execute", help="Do it. Without this is shown what would go.")] = False,
+    offsets: Annotated[
+        bool, typer.Option("--offsets", help="Print for kafka-delete-records where its events are, and do nothing.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Delete a video: it goes from tables and search, and no rewind or rebuild brings it back.
@@ -41,6 +46,9 @@ def delete(
     from chronos import deleting
 
     state: State = ctx.obj
+    if offsets:
+        print_json(_behind(state, video, creator))
+        return
     planned = asyncio.run(deleting.plan(state.settings(), video, creator))
     run_id = None
     if execute:
@@ -54,6 +62,16 @@ def delete(
         out().print("[green]✓[/] it is gone")
     else:
         out().print("nothing was done: [bold]--execute[/] deletes it")
+
+
+def _behind(state: State, video: str, creator: str | None) -> dict[str, Any]:
+    from chronos import cutting_off
+    from chronos.cli.operating import bar
+
+    if creator is None:
+        raise WrongUse("say whose video it was with --creator: the tables may not know it any more")
+    with bar() as progress:
+        return asyncio.run(cutting_off.behind(state.settings(), creator, video, progress))
 
 
 def _show(planned: Plan) -> None:

@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from chronos import journal_rebuild, planning, queries, rebuilding, switching
+from chronos.devstack.kafka import kafka_tool
 from chronos.pipeline import PROJECTION_GROUP, TABLES
 from chronos.searching import search
 from chronos.verifying import verify
 from projections.deletions import is_about_videos
+from streams.journal import prepare
 from tests.e2e.test_rewind import caught_up, chronos
 from tests.films import film, noise
 from tests.stack import Hands, Stack, until
@@ -60,6 +62,7 @@ async def test_what_is_deleted_stays_gone_until_it_is_sent_again(hands: Hands, s
 
 
 async def test_a_run_that_is_under_way_ends_and_leaves_nothing_that_is_paid(hands: Hands, stack: Stack, tmp_path: Path):
+    await prepare(hands.pool)
     stack.provider.slow(3)
     await put(hands, tmp_path, "under-way", "ada", 0.9)
     await hands.ask("under-way", "ada", "ada/under-way.wav")
@@ -79,6 +82,36 @@ async def test_what_makes_no_sense_is_one_line(hands: Hands, stack: Stack):
         assert done.exit_code == 1
         assert "no video 'nobody'" in done.stderr
         assert len(done.stderr.strip().splitlines()) == 1
+
+
+async def test_the_log_is_cut_off_behind_a_video_and_all_goes_on(hands: Hands, stack: Stack, tmp_path: Path):
+    """As the page says: what stood before those offsets is lost to rebuilds, whosever it was; the tables keep it."""
+    await put(hands, tmp_path, "cut", "ada", 0.3)
+    await hands.ending(await hands.ask("cut", "ada", "ada/cut.wav"))
+    await hands.ending(await hands.ask("cut", "ada", "ada/nothing.wav"))
+    await put(hands, tmp_path, "later", "marco", 0.4)
+    await hands.ending(await hands.ask("later", "marco", "marco/later.wav"))
+    await until("all is acked", lambda: caught_up(hands))
+    await said(stack, "delete", "cut", "--execute")
+    assert "--creator" in (await chronos(stack, "delete", "cut", "--offsets")).stderr
+
+    places = await said(stack, "delete", "cut", "--creator", "ada", "--offsets")
+    topics = {place["topic"] for place in places["partitions"]}
+    assert topics >= {"transcribe.requested", "segment.transcribed", "chunks.embedded", "function.failed"}
+    assert not topics & {"video.delete", "video.deleted", "usage.recorded"}
+    file = tmp_path / "cut.json"
+    file.write_text(json.dumps(places))
+    argv = ("--bootstrap-server", stack.bootstrap, "--offset-json-file", str(file))
+    assert (done := kafka_tool("kafka-delete-records", *argv)).returncode == 0, done.stderr
+    assert (await said(stack, "delete", "cut", "--creator", "ada", "--offsets"))["partitions"] == []
+
+    await rewind_everything(hands, stack)
+    await until("all is folded", lambda: all_is_folded(hands))
+    await is_gone(hands, stack, "ada", "cut")
+    await put(hands, tmp_path, "new", "ada", 0.6)
+    await hands.ending(await hands.ask("new", "ada", "ada/new.wav"))
+    await rebuilding.rebuild(hands.settings)
+    await switching.drop(hands.settings, "a test")
 
 
 async def three_videos(hands: Hands, home: Path) -> list[str]:

@@ -40,6 +40,7 @@ def test_every_page_is_followed_here() -> None:
         "run-again-what-failed",
         "rebuild-the-tables",
         "recover-from-a-lost-database",
+        "delete-a-video",
     }
     assert {page.stem for page in PAGES.glob("*.md")} == followed
 
@@ -61,6 +62,16 @@ async def test_rewind_a_group_and_run_again_what_failed(hands: Hands, stack: Sta
 async def test_rebuild_the_tables(hands: Hands, stack: Stack, tmp_path: Path):
     await videos(hands, tmp_path, "pages", 2)
     await follow(stack, "rebuild-the-tables")
+    assert (await verify(hands.settings)).ok
+
+
+async def test_delete_a_video(hands: Hands, stack: Stack, tmp_path: Path):
+    path = await hands.upload(film(tmp_path / "tides.wav", (0, noise(2.5)), codec="pcm_s16le"), "ada")
+    await hands.ending(await hands.ask("how-tides-work", "ada", path))
+    await until("all is acked", lambda: caught_up(hands))
+    await follow(stack, "delete-a-video")
+    await until("all is acked", lambda: caught_up(hands))
+    assert (await chronos(stack, "status", "how-tides-work")).exit_code == 1
     assert (await verify(hands.settings)).ok
 
 

@@ -66,7 +66,8 @@ def facts(draw: st.DrawFn) -> Received:
     event = draw(events(draw(st.sampled_from("ab")), draw(st.sampled_from("uv"))))
     offset = draw(st.integers(0, 5))
     record = Record(event.name, 0, offset, 0, b"", encode(event))
-    id = str(uuid.uuid5(uuid.NAMESPACE_URL, f"{event.name}/{draw(st.integers(0, 2))}"))
+    named = f"{event.name}/{event.owner()}/{event.subject()}/{draw(st.integers(0, 2))}"  # an id is of one video
+    id = str(uuid.uuid5(uuid.NAMESPACE_URL, named))
     at = NOON + timedelta(seconds=draw(st.integers(0, 2)))
     return Received(event, id, draw(st.sampled_from(RUNS)), draw(st.integers(0, 2)), at, record, "f 1", "")
 
