@@ -53,6 +53,7 @@ BEGIN
     END IF;
 END $$;
 
+CREATE INDEX IF NOT EXISTS runs_by_video ON journal.runs (creator_id, video_id);
 CREATE INDEX IF NOT EXISTS runs_leased ON journal.runs (function, creator_id) WHERE lease_token IS NOT NULL;
 
 CREATE TABLE IF NOT EXISTS journal.cancelled ( -- runs that a person called off

@@ -9,10 +9,13 @@ from typing import Any
 
 from chronos import journal_rebuild, planning, queries, rebuilding, switching
 from chronos.devstack.kafka import kafka_tool
+from chronos.offsets import Earliest
 from chronos.pipeline import PROJECTION_GROUP, TABLES
 from chronos.searching import search
 from chronos.verifying import verify
 from projections.deletions import is_about_videos
+from schemas.embedding import ChunkRequested
+from schemas.event import Coordinates
 from streams.journal import prepare
 from tests.e2e.test_rewind import caught_up, chronos
 from tests.films import film, noise
@@ -37,6 +40,9 @@ async def test_what_is_deleted_stays_gone_until_it_is_sent_again(hands: Hands, s
     assert await found(hands, words) == {("marco", "copy")}
     assert await kept(hands) == 2
 
+    recut = hands.settings.model_copy(update={"chunking": {"shortest": 30, "aim": 40, "longest": 70, "overlap": 5}})
+    seen = (await planning.plan(recut, "chronos.generate-embeddings", Earliest())).foresight
+    assert (seen.runs, seen.silent) == (1, 2)  # a new way of cutting concerns the copy alone
     await rewind_everything(hands, stack)
     await nothing_came_back(hands, stack, words, paid)
     for question in (["--video", "alone"], ["--where", "creator=ada"]):
@@ -74,6 +80,21 @@ async def test_a_run_that_is_under_way_ends_and_leaves_nothing_that_is_paid(hand
     assert await hands.pool.fetchval("SELECT count(*) FROM journal.uses WHERE video_id = 'under-way'") == 0
     assert [call.kind for call in stack.provider.calls()] == ["audio"]  # which was in the air
     await until("the usage is told", lambda: is_ok(hands))
+
+
+async def test_a_later_wish_does_not_embed_the_transcript_of_a_deleted_video(
+    hands: Hands, stack: Stack, tmp_path: Path
+):
+    await put(hands, tmp_path, "wished", "ada", 0.8)
+    await hands.ending(await hands.ask("wished", "ada", "ada/wished.wav"))
+    where = 'SELECT topic, "partition", "offset" FROM transcripts WHERE video_id = $1'
+    place = Coordinates(**await hands.pool.fetchrow(where, "wished"))
+    await said(stack, "delete", "wished", "--execute")
+    wish = ChunkRequested(video_id="wished", creator_id="ada", reason="a test", transcript=place)
+    status = await hands.ending(await hands.send.send(wish))
+    assert (status["status"], status["title"]) == ("failed", None)
+    assert "was deleted" in status["error"]["message"]
+    assert await hands.pool.fetchval("SELECT count(*) FROM chunks WHERE video_id = 'wished'") == 0
 
 
 async def test_what_makes_no_sense_is_one_line(hands: Hands, stack: Stack):

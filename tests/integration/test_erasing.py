@@ -96,6 +96,14 @@ async def test_a_run_under_way_is_called_off_and_what_it_still_gets_is_not_kept(
     assert found.ending == "cancelled"
 
 
+async def test_a_backup_that_reads_the_journal_holds_nobody_up(pool: Pool):
+    """It would else hold up every worker behind the deletion that waits for it."""
+    async with pool.acquire() as backup, backup.transaction():
+        await backup.fetch("SELECT * FROM journal.deleted")
+        await asyncio.wait_for(Eraser(pool).erase(*TIDES, DELETION), 10)
+        assert isinstance(await asyncio.wait_for(Journal(pool).begin(asked(BREAD)), 10), Lease)
+
+
 async def test_an_older_deletion_that_comes_late_takes_no_mark_back(pool: Pool):
     eraser = Eraser(pool)
     await eraser.erase(*TIDES, NEW)
