@@ -7,7 +7,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from chronos import journal_rebuild, planning, queries, rebuilding, switching
+import pytest
+
+from chronos import deleting, journal_rebuild, planning, queries, rebuilding, switching
 from chronos.devstack.kafka import kafka_tool
 from chronos.offsets import Earliest
 from chronos.pipeline import PROJECTION_GROUP, TABLES
@@ -95,6 +97,22 @@ async def test_a_later_wish_does_not_embed_the_transcript_of_a_deleted_video(
     assert (status["status"], status["title"]) == ("failed", None)
     assert "was deleted" in status["error"]["message"]
     assert await hands.pool.fetchval("SELECT count(*) FROM chunks WHERE video_id = 'wished'") == 0
+
+
+async def test_who_waits_in_vain_is_told_and_the_deletion_is_carried_out_later(
+    hands: Hands, stack: Stack, tmp_path: Path
+):
+    await put(hands, tmp_path, "waits", "ada", 0.2)
+    await hands.ending(await hands.ask("waits", "ada", "ada/waits.wav"))
+    assert await asyncio.to_thread(stack.terminate, "functions") == 0
+    planned = await deleting.plan(hands.settings, "waits", "ada")
+    with pytest.raises(deleting.NotGone, match="its deletion is on the log"):
+        await deleting.execute(hands.settings, planned, "a test", patience=0.5)
+    assert (await said(stack, "history"))[0]["outcome"]["gone"] is False
+    stack.start_functions()
+    await until("all is acked", lambda: caught_up(hands))
+    await until("all is folded", lambda: all_is_folded(hands))
+    await is_gone(hands, stack, "ada", "waits")
 
 
 async def test_what_makes_no_sense_is_one_line(hands: Hands, stack: Stack):
@@ -203,10 +221,12 @@ async def kept(hands: Hands) -> int:
 
 
 async def lose_the_journal(hands: Hands, stack: Stack) -> None:
-    assert await asyncio.to_thread(stack.terminate, "functions") == 0
+    for name in ("functions", "projection"):
+        assert await asyncio.to_thread(stack.terminate, name) == 0
     await hands.pool.execute("DROP SCHEMA journal CASCADE")
     assert (await journal_rebuild.rebuild(hands.settings))["deleted"] == 2
     stack.start_functions()
+    stack.start_projection()
 
 
 async def is_transcribing(hands: Hands) -> bool:

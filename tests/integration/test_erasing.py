@@ -6,6 +6,7 @@ import asyncio
 import uuid
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 
@@ -109,6 +110,7 @@ async def test_an_older_deletion_that_comes_late_takes_no_mark_back(pool: Pool):
     await eraser.erase(*TIDES, NEW)
     await eraser.erase(*TIDES, DELETION)
     assert str(await pool.fetchval("SELECT run_id FROM journal.deleted")) == NEW
+    assert await eraser.deletions([TIDES, BREAD, ("ada", None)]) == {TIDES: datetime.fromtimestamp(3, UTC)}
 
 
 async def test_runs_and_purchases_in_a_race_with_a_deletion_leave_nothing_behind(pool: Pool):
