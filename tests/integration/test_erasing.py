@@ -105,6 +105,13 @@ async def test_a_backup_that_reads_the_journal_holds_nobody_up(pool: Pool):
         assert isinstance(await asyncio.wait_for(Journal(pool).begin(asked(BREAD)), 10), Lease)
 
 
+async def test_an_older_journal_learns_from_its_spends_who_uses_what(pool: Pool):
+    await Purchases(pool).keep(asked(), purchase("one", "two"))
+    await pool.execute("DROP TABLE journal.uses")
+    await prepare(pool)
+    assert await Eraser(pool).count(*TIDES) == (2, 0)
+
+
 async def test_an_older_deletion_that_comes_late_takes_no_mark_back(pool: Pool):
     eraser = Eraser(pool)
     await eraser.erase(*TIDES, NEW)
