@@ -198,6 +198,15 @@ class Catalogue(Protocol):
         ...
 
 
+class Erasure(Protocol):
+    """The end of what is remembered of a video."""
+
+    async def erase(self, creator_id: str, video_id: str, run_id: str) -> int:
+        """Ends all runs of the video that are older than this one, now and for ever, and erases the paid results that
+        no other video uses; gives how many went."""
+        ...
+
+
 class Notifier(Protocol):
     """Tells somebody."""
 

@@ -20,6 +20,8 @@ from chronos.letters import AnotherAtWork, Choice, NoSuchLetter, Plan, Summary, 
 from schemas.event import Coordinates
 from streams.codec import Codec
 from streams.deadletter import TOPIC, Letter, digest, read_letter, redriven
+from streams.erasing import Eraser
+from streams.journal import prepare
 from streams.kafka import BrokerAway, Cluster, Outbox, TooLarge, to_record
 from streams.reading import LogReader, LogScan, committed
 from streams.record import Record
@@ -82,7 +84,11 @@ async def planned(
     settings: Settings, choice: Choice, *, force: bool, drop: bool, progress: Progress = lambda what, share: None
 ) -> Plan:
     """What would be done with the backlog as it is now."""
-    return plan(await backlog(settings, progress), choice, force=force, drop=drop)
+    letters = await backlog(settings, progress)
+    async with app.projection_pool(settings, most=1) as pool:
+        await prepare(pool)
+        deleted = await Eraser(pool).deletions((letter.creator, letter.video) for letter in letters)
+    return plan(letters, choice, force=force, drop=drop, deleted=deleted)
 
 
 async def carry_out(

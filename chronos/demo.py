@@ -119,7 +119,7 @@ def _stack(home: Path) -> Iterator[None]:
         err().print(f"using the stack that runs in {home}")
         yield
         return
-    err().print("starting Kafka, Postgres, the local AI, five functions and the projection …")
+    err().print("starting Kafka, Postgres, the local AI, the functions and the projection …")
     with ChronosStack(home, tell=_tell) as stack:
         if stack.local_ai:
             err().print("[yellow]local models are in use[/], for want of OPENAI_API_KEY: nothing is paid for")

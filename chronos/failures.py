@@ -17,6 +17,7 @@ COMMANDS = {
     "transcribe-video": "transcribe.requested",
     "generate-embeddings": "chunk.requested",
     "batch-reprocess-embeddings": "embeddings.batch-reprocess",
+    "delete-video": "video.delete",
 }
 """What is sent when a function's failure is to be tried again: always a command, never a fact."""
 
@@ -105,6 +106,8 @@ def cost(failure: Failure, prices: Prices) -> int | None:
             return _speech(failure, prices)
         case "generate-embeddings":
             return _embedding(failure.transcript_bytes, failure.embedded, prices)
+        case "delete-video":
+            return 0
         case _:
             return None if prices.million_tokens else 0
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from agents.chunker import chunk
-from agents.generate_embeddings import BATCH, generate_embeddings
+from agents.generate_embeddings import BATCH
 from chronos import app, cancelling, operations, sides, spaces
 from chronos.adapters.projected_spaces import BELIEVED
 from chronos.config import Settings
@@ -25,11 +25,11 @@ from schemas.batch import EmbeddingsBatchReprocess, VideoFilter
 from schemas.topics import TOPICS
 from schemas.transcription import Transcript
 from streams.identity import Place, emitted_run, record_id
-from streams.journal import Journal, prepare
+from streams.journal import prepare
 from streams.postgres import Pool, Row
 from streams.purchases import Purchases
 from streams.reading import LogScan
-from streams.rehearsal import Foreseen, Rehearsal
+from streams.rehearsal import Foreseen, Reckoning
 
 Video = tuple[str, str]  # creator, video
 Progress = Callable[[str, float], None]  # what is done, and the share of it (0 to 1)
@@ -83,18 +83,15 @@ async def plan(settings: Settings, space: str, progress: Progress = lambda what,
     async with app.projection_pool(settings, most=2) as pool, app.embedders(settings) as embedders:
         await prepare(pool)
         videos = await _lacking(pool, space)
-        rehearsal = Rehearsal(generate_embeddings, str(uuid.uuid4()), Journal(pool), Purchases(pool))
-        texts = 0
+        reckoning, needs, texts = Reckoning(Purchases(pool)), Foreseen(), 0
         for at in range(0, len(videos), PAGE):
             rows = await pool.fetch(spaces.SQL["transcripts"], *_columns(videos[at : at + PAGE]))
             for row in rows:
                 bodies = [one.text for one in chunk(_transcript(row), chunking(settings))]
-                async for _ in rehearsal.batches("embed", embedders.of(space), bodies, size=BATCH):
-                    pass
-                rehearsal.planned |= rehearsal.foreseen.keys
+                needs += await reckoning.reckon(embedders.of(space), bodies, size=BATCH)
                 texts += len(bodies)
             progress("plan", (at + len(rows)) / len(videos))
-    return Plan(space, len(videos), texts, rehearsal.foreseen)
+    return Plan(space, len(videos), texts, needs)
 
 
 def _transcript(row: Row) -> Transcript:

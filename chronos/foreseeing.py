@@ -19,12 +19,13 @@ from chronos.working import chunking, shape, speech
 from schemas.topics import TOPICS
 from schemas.transcription import AudioExtracted
 from streams.codec import Codec, Received, Undecodable
+from streams.erasing import Eraser
 from streams.journal import Journal, Rewind
 from streams.postgres import Pool
 from streams.purchases import Purchases
 from streams.reading import LogReader, LogScan
 from streams.record import Record
-from streams.rehearsal import Foreseen, Unforeseeable, rehearse
+from streams.rehearsal import Foreseen, Reckoning, Unforeseeable, rehearse
 from streams.stage import Function
 
 
@@ -46,10 +47,9 @@ class Foreseer:
 
     def __init__(self, settings: Settings, function: Function, codec: Codec, pool: Pool) -> None:
         self._settings, self._function, self._codec, self._pool = settings, function, codec, pool
-        self._journal, self._purchases = Journal(pool), Purchases(pool)
+        self._journal, self._eraser, self._reckoning = Journal(pool), Eraser(pool), Reckoning(Purchases(pool))
         self.fingerprint = function.fingerprint(shape(settings, function))
         self._ports = self._without_effects()
-        self._planned: set[str] = set()
         self._audio: dict[str, AudioExtracted] | None = None
 
     async def look(self, records: Iterable[Record], rewind: Rewind, into: Foresight) -> None:
@@ -63,7 +63,7 @@ class Foreseer:
             else:
                 asked.append(received)
         ids = [(received.id, rewind) for received in asked]
-        over = await self._journal.over(self._function.name, self.fingerprint, ids)
+        over = await self._journal.over(self._function.name, self.fingerprint, ids) | await self._eraser.deleted(asked)
         into.silent += len(over)
         for received in asked:
             if received.id not in over:
@@ -85,14 +85,14 @@ class Foreseer:
         ports = self._ports
         if "media" in ports:
             ports = {**ports, **_Remembered((await self._sounds()).get(received.id)).ports()}
-        into.needs += await rehearse(self._function, received, ports, (self._journal, self._purchases), self._planned)
+        into.needs += await rehearse(self._function, received, ports, self._journal, self._reckoning)
 
     def _without_effects(self) -> Mapping[str, Any]:
         """The function's ports, of which none does anything but read."""
         if "speech" in self._function.ports:
             return {"speech": speech(self._settings), "media": None}
         if "spaces" in self._function.ports:
-            transcripts = LogTranscripts(LogReader(app.cluster(self._settings)), self._codec)
+            transcripts = LogTranscripts(LogReader(app.cluster(self._settings)), self._codec, self._eraser)
             return {
                 "spaces": ProjectedSpaces(self._pool, Embedders(self._settings)),
                 "chunking": chunking(self._settings),

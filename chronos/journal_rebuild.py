@@ -1,4 +1,4 @@
-"""chronos journal rebuild: what was paid for, what was chosen and which runs are over, read back from the facts."""
+"""chronos journal rebuild: what was paid for, chosen or deleted, and which runs are over, from the facts."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from chronos import app
 from chronos.config import Settings
 from schemas.batch import BatchExpanded, Chosen
 from schemas.catalogue import CATALOGUE
+from schemas.deletion import VideoDeleted
 from schemas.embedding import ChunksEmbedded, EmbeddingsCompleted, TranscriptChunked
 from schemas.event import Event
 from schemas.running import FunctionFailed, FunctionRetried, NotificationSent, ResultKept, RunCancelled, UsageRecorded
@@ -23,9 +24,11 @@ from streams.codec import Codec, Received, Undecodable
 from streams.journal import prepare
 from streams.reading import LogScan
 from streams.record import Record
-from streams.recovery import Kept, KeptCancel, KeptChoice, KeptResult, KeptRun, KeptSpend, Recovery
+from streams.recovery import Kept, KeptCancel, KeptChoice, KeptDeletion, KeptResult, KeptRun, KeptSpend, Recovery
 
-ENDINGS = (TranscriptionCompleted, EmbeddingsCompleted, NotificationSent)  # the last events of their functions
+ENDINGS = (TranscriptionCompleted, EmbeddingsCompleted, NotificationSent, VideoDeleted)
+"""The last events of their functions."""
+
 FACTS = tuple(name for name, event in CATALOGUE.items() if event.kind == "fact")
 Progress = Callable[[str, float], None]  # what is done, and the share of it (0 to 1)
 _CHOSEN = TypeAdapter(list[Chosen])
@@ -81,20 +84,23 @@ def kept(received: Received) -> Iterator[Kept]:
     name, _, fingerprint = received.function.partition(" ")
     if not fingerprint or not _is_uuid(received.cause_id):
         return  # no function of ours said it
+    whose = (event.owner(), event.subject(), received.run_id)
     match event:
         case SegmentTranscribed():
             seconds = round(event.end_seconds - event.start_seconds, 3)
-            yield KeptResult(event.paid_key, event.result.encode(), seconds, event.cost_micro_usd, at)
+            yield KeptResult(*whose, event.paid_key, event.result.encode(), seconds, event.cost_micro_usd, at)
         case ChunksEmbedded():
             for v in event.vectors:
-                yield KeptResult(v.paid_key, v.values, float(v.tokens), v.cost_micro_usd, at)
+                yield KeptResult(*whose, v.paid_key, v.values, float(v.tokens), v.cost_micro_usd, at)
         case ResultKept():
-            yield KeptResult(event.paid_key, event.result, event.quantity, event.cost_micro_usd, at)
+            yield KeptResult(*whose, event.paid_key, event.result, event.quantity, event.cost_micro_usd, at)
         case UsageRecorded() if event.token and _is_uuid(event.token):
             yield _spend(received, event, name)
         case TranscriptChunked():
             place = f"{name}/{received.cause_id}/{spaces_choice(event.chunker)}"
             yield KeptChoice(place, json.dumps(event.spaces).encode())
+        case VideoDeleted():
+            yield KeptDeletion(event.creator_id, event.video_id, received.run_id)
         case BatchExpanded():
             yield KeptChoice(f"{name}/{received.cause_id}/choose", _CHOSEN.dump_json(event.chosen))
         case _:

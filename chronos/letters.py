@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -21,6 +21,12 @@ from streams.record import Record
 MOST_REDRIVES = 3  # a record that came back three times comes back a fourth time
 
 FIELDS = ("topic", "group", "type", "reason", "creator", "video")
+
+
+Deletions = Mapping[tuple[str | None, str | None], datetime]
+"""When each video, by creator and id, was deleted: a letter of before would come back as a new request."""
+
+NONE_DELETED: Deletions = {}
 
 
 class NoSuchLetter(Exception):
@@ -130,7 +136,7 @@ def _of_key(original: Record) -> dict[str, str]:
     return {TOPICS[original.topic].key: original.key.decode(errors="replace")}
 
 
-def refusal(letter: Summary, *, force: bool) -> str | None:
+def refusal(letter: Summary, *, force: bool, deleted: Deletions = NONE_DELETED) -> str | None:
     """Why a letter must not go back to its topic; None if it may."""
     if letter.origin is None:
         return "its headers do not say where it came from"
@@ -138,6 +144,8 @@ def refusal(letter: Summary, *, force: bool) -> str | None:
         return f"{letter.origin.topic[:100]!r} is no topic that records go back to"
     if letter.redrives >= MOST_REDRIVES and not force:
         return f"it came back {letter.redrives} times, and {MOST_REDRIVES} are the limit: mend it, or use --force"
+    if (since := deleted.get((letter.creator, letter.video))) and letter.at <= since:
+        return f"its video was deleted at {since:%Y-%m-%d %H:%M:%S} UTC: drop it; to begin anew, send the request again"
     return None
 
 
@@ -167,13 +175,20 @@ class Plan:
         return dict(sorted(Counter(topic for topic, _, _ in once).items()))
 
 
-def plan(backlog: Iterable[Summary], choice: Choice, *, force: bool = False, drop: bool = False) -> Plan:
+def plan(
+    backlog: Iterable[Summary],
+    choice: Choice,
+    *,
+    force: bool = False,
+    drop: bool = False,
+    deleted: Deletions = NONE_DELETED,
+) -> Plan:
     """Sorts a backlog. What is dropped needs no place to go back to."""
     found = Plan()
     for letter in backlog:
         if not choice.takes(letter):
             found.staying.append(letter)
-        elif not drop and (why := refusal(letter, force=force)):
+        elif not drop and (why := refusal(letter, force=force, deleted=deleted)):
             found.refused.append((letter, why))
         else:
             found.chosen.append(letter)

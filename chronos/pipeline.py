@@ -1,8 +1,9 @@
-"""The pipeline as data: the five functions and the projections. Lists, docs and tests walk it."""
+"""The pipeline as data: the five functions, delete-video and the projections. Lists, docs and tests walk it."""
 
 from __future__ import annotations
 
 from agents.batch_reprocess_embeddings import batch_reprocess_embeddings
+from agents.delete_video import delete_video
 from agents.failures import handle_embedding_failure, transcribe_video_error
 from agents.generate_embeddings import generate_embeddings
 from agents.transcribe_video import transcribe_video
@@ -17,4 +18,5 @@ FUNCTIONS = (
     generate_embeddings,
     handle_embedding_failure,
     batch_reprocess_embeddings,
+    delete_video,
 )

@@ -9,7 +9,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -19,7 +19,7 @@ from chronos.adapters import serving, vectors
 from chronos.config import Settings
 from chronos.folding import folding
 from chronos.pipeline import EVENTS
-from chronos.refolding import log_ends
+from chronos.refolding import Ends, log_ends
 from chronos.sides import LAYOUT
 from chronos.switching import (
     AlreadyRebuilding,
@@ -32,10 +32,11 @@ from chronos.switching import (
     lag_of,
     marks,
 )
+from schemas.deletion import VideoDeleted
 from schemas.topics import TOPICS
 from streams.bulk import Bulk
 from streams.postgres import Connection
-from streams.projector import Place, Settling
+from streams.projector import Place
 from streams.reading import LogScan
 
 PATIENCE = 60.0  # seconds for a projection worker to take a new side up
@@ -131,28 +132,28 @@ async def _begin(settings: Settings, connection: Connection) -> str:
 
 
 class _Loading:
-    """The bulk of a rebuild: spaces first, then the facts of videos by COPY, one process a core, then what people asked
-    for, which touches the same rows from other partitions."""
+    """The bulk of a rebuild: spaces and deletions first, then the facts of videos by COPY, one process a core, then
+    what people asked for, which touches the same rows from other partitions."""
 
     def __init__(
         self,
         settings: Settings,
         schema: str,
-        ends: Mapping[Place, tuple[int, int]],
+        ends: Ends,
         progress: Progress,
         a_second: float | None,
     ) -> None:
         self._settings, self._schema, self._progress, self._a_second = settings, schema, progress, a_second
-        self._until = {place: high for place, (_, high) in ends.items()}
+        self._ends = ends
         self._total = max(1, sum(high - low for low, high in ends.values()))
 
     async def load(self, processes: int) -> int:
         """Gives how many records were read."""
-        spaces = [place for place in self._until if TOPICS[place[0]].key == "space"]
-        commands = [place for place in self._until if TOPICS[place[0]].kind == "command"]
-        rest = [place for place in self._until if place not in {*spaces, *commands}]
+        first = [place for place in self._ends if TOPICS[place[0]].key == "space" or place[0] == VideoDeleted.name]
+        commands = [place for place in self._ends if TOPICS[place[0]].kind == "command"]
+        rest = [place for place in self._ends if place not in {*first, *commands}]
         counter = multiprocessing.get_context("spawn").Value("q", 0)
-        done = await load_part(self._settings, self._schema, spaces, self._until, None, _counting(counter))
+        done = await load_part(self._settings, self._schema, first, self._ends, None, _counting(counter))
         with ProcessPoolExecutor(
             processes, multiprocessing.get_context("spawn"), initializer=_child, initargs=(counter,)
         ) as pool:
@@ -166,7 +167,7 @@ class _Loading:
         each = self._a_second / processes if self._a_second else None
         loop = asyncio.get_running_loop()
         jobs = [
-            loop.run_in_executor(pool, _run_part, self._settings, self._schema, unit, self._until, each)
+            loop.run_in_executor(pool, _run_part, self._settings, self._schema, unit, self._ends, each)
             for unit in units
         ]
         waiting: set[asyncio.Future[int]] = set(jobs)
@@ -219,27 +220,24 @@ def _counting(counter: Any) -> Callable[[int], None]:
     return count
 
 
-def _run_part(
-    settings: Settings, schema: str, places: Sequence[Place], until: Mapping[Place, int], a_second: float | None
-) -> int:
-    return asyncio.run(load_part(settings, schema, places, until, a_second, _counting(_counter)))
+def _run_part(settings: Settings, schema: str, places: Sequence[Place], ends: Ends, a_second: float | None) -> int:
+    return asyncio.run(load_part(settings, schema, places, ends, a_second, _counting(_counter)))
 
 
 async def load_part(
     settings: Settings,
     schema: str,
     places: Sequence[Place],
-    until: Mapping[Place, int],
+    ends: Ends,
     a_second: float | None,
     counted: Callable[[int], None],
 ) -> int:
     """Folds some partitions into a side; gives how many records that were."""
     async with app.projection_pool(settings, most=1, schema=schema) as pool:
-        # Without locks: nobody else decides in this side, and each video would take one in the whole database.
-        alone_here = Settling(lambda batch: (), serving.decide)
+        alone_here = serving.settling_alone()
         folded = replace(await folding(settings, pool, vectors.Partitions("none")), settling=alone_here)
         scan = LogScan(app.cluster(settings), most=5_000)
-        bulk = Bulk(folded, scan, until, counted, a_second)
+        bulk = Bulk(folded, scan, ends, counted, a_second)
         await bulk.load(places)
         return bulk.done
 

@@ -17,7 +17,7 @@ from schemas.embedding import ChunksEmbedded, EmbeddingsCompleted, TranscriptChu
 from schemas.event import Event
 from schemas.topics import TOPICS
 from streams.postgres import Connection, Pool
-from streams.projector import Batch, Folding, Place, Settling
+from streams.projector import Batch, Folding, Place
 from streams.reading import LogScan, committed
 from streams.stage import Function
 
@@ -79,7 +79,7 @@ class Refolding:
             await auditing.write_down(connection, batch.received)
 
         folding = await fold_into(settings, scratch, partitions)
-        alone = replace(folding, settling=Settling(lambda batch: (), serving.decide), before=before)
+        alone = replace(folding, settling=serving.settling_alone(), before=before)
         return cls(alone, LogScan(app.cluster(settings)), ends, progress)
 
     async def fold(self, until: Mapping[Place, int]) -> None:

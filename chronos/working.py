@@ -22,6 +22,7 @@ from chronos.sending import sender
 from chronos.spaces import ensure_space
 from streams import postgres
 from streams.codec import Codec
+from streams.erasing import Eraser
 from streams.faust_worker import WorkerSettings
 from streams.postgres import Pool
 from streams.reading import LogReader
@@ -62,9 +63,10 @@ def staff(
         "speech": speech(settings),
         "spaces": ProjectedSpaces(projected, embedding),
         "chunking": chunking(settings),
-        "transcripts": LogTranscripts(LogReader(cluster(settings)), read_codec),
+        "transcripts": LogTranscripts(LogReader(cluster(settings)), read_codec, Eraser(projected)),
         "catalogue": ProjectedCatalogue(projected),
         "notifier": LogNotifier(),
+        "erasure": Eraser(projected),
     }
     return [Staff(f, {port: adapters[port] for port in f.ports}, shape(settings, f)) for f in functions]
 

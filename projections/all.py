@@ -1,6 +1,6 @@
 """Every projection, as data: what the projector folds, and what `chronos verify` compares."""
 
-from projections import chunks, embeddings, ledgers, transcripts, videos
+from projections import chunks, deletions, embeddings, ledgers, transcripts, videos
 
 PROJECTIONS = (
     videos.PROJECTION,
@@ -8,6 +8,7 @@ PROJECTIONS = (
     chunks.PROJECTION,
     embeddings.PROJECTION,
     ledgers.PROJECTION,
+    deletions.PROJECTION,
 )
 
 TABLES = tuple(table for projection in PROJECTIONS for table in projection.tables)

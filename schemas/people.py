@@ -35,6 +35,12 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "filter": {"creatorId": "ada", "before": "2026-03-01T00:00:00Z"},
         "reason": "a better embedding model",
     },
+    "video.delete": {
+        "videoId": "lecture-01",
+        "creatorId": "ada",
+        "by": "ada",
+        "reason": "recorded by mistake",
+    },
 }
 
 

@@ -32,7 +32,7 @@ class Bulk:
 
     folding: Folding
     scan: LogScan
-    until: Mapping[Place, int]
+    ends: Mapping[Place, tuple[int, int]]  # first and next offset
     counted: Counted
     a_second: float | None = None  # records at most
     done: int = 0
@@ -42,13 +42,13 @@ class Bulk:
         """Folds some partitions up to their end, from where they were left. Their keys are in no other partition, as
         a rule: where they are, rows are joined."""
         found = await self.folding.checkpoints()
-        begins = {place: found.get(place, 0) for place in places}
+        begins = {place: found.get(place, self.ends[place][0]) for place in places}
         expected: dict[Place, int | None] = {place: found.get(place) for place in begins}
         fresh = all(offset is None for offset in expected.values())
         rows: dict[str, Rows] = {}
-        moved: dict[Place, int] = {}
+        moved = {place: begin for place, begin in begins.items() if begin and place not in found}  # cut off before it
         size = 0
-        batches = self.scan.read({place: self.until[place] for place in begins}, begins)
+        batches = self.scan.read({place: self.ends[place][1] for place in begins}, begins)
         while (records := await asyncio.to_thread(next, batches, None)) is not None:
             self.folding.fold(records, rows)
             moved |= ends(records)

@@ -6,6 +6,7 @@ import hashlib
 import re
 import uuid
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 _EVENTS = uuid.UUID("5f0c7a52-2c8e-5d0b-9c7f-6f1f6b7c1f11")  # a name space of our own, for ever
 _MARKS = 0xF << 76 | 0b11 << 62  # the bits of a UUID that say its version and variant
@@ -38,6 +39,11 @@ def emitted_run(cause_run: str, cause_id: str, creator_id: str, video_id: str) -
     """Run id of a command that Chronos emits: of the time of the command that caused it, one per creator and video."""
     digest = hashlib.sha256("\0".join((cause_id, creator_id, video_id)).encode()).digest()
     return _uuid7(uuid.UUID(cause_run).int >> 80, int.from_bytes(digest[8:14], "big"), digest)
+
+
+def asked_at(run_id: str) -> datetime:
+    """When the command came that a run began with: its id says so."""
+    return datetime.fromtimestamp((uuid.UUID(run_id).int >> 80) / 1000, UTC)
 
 
 def event_id(input_id: str, function: str, fingerprint: str, event_type: str, part: str = "") -> str:

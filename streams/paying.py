@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -81,6 +81,20 @@ class Purse:
         keys = [call.key(argument) for argument in arguments]
         wanted = dict(zip(keys, arguments, strict=True))
         have: dict[str, Result] = {}
+        while missing := {key: argument for key, argument in wanted.items() if key not in have}:
+            found = await self._obtain(call, missing, stop)
+            have |= {key: found[key] for key in await self._mine(found)}
+        for key in wanted:
+            self.used.results[key] = (call.usage, call.model, have[key])
+        return [Kept(key, *have[key]) for key in keys]
+
+    async def _mine(self, found: Iterable[str]) -> set[str]:
+        """Keys of what this run bought, and of what it uses from now on. The rest was erased with another's video."""
+        bought = {key for spend in self.used.bought for key in spend.keys}.intersection(found)
+        return bought | await self._till.purchases.use(self._asked, set(found) - bought)
+
+    async def _obtain(self, call: PaidCall[A], wanted: Mapping[str, A], stop: asyncio.Event) -> dict[str, Result]:
+        have: dict[str, Result] = {}
         if self._till.calls.locked():  # what is bought already does not queue behind what is not
             have |= await self._till.purchases.recall(list(wanted))
         while missing := {key: argument for key, argument in wanted.items() if key not in have}:
@@ -93,9 +107,7 @@ class Purse:
             if not found:
                 await _pause(LOOK, stop)
                 have |= await self._till.purchases.recall(list(missing))
-        for key in wanted:
-            self.used.results[key] = (call.usage, call.model, have[key])
-        return [Kept(key, *have[key]) for key in keys]
+        return have
 
     async def _rest(self, pace: Paced, stop: asyncio.Event) -> None:
         """Waits in place, for as long as that costs less than to begin anew."""

@@ -54,9 +54,10 @@ Writing = Callable[[Connection, Iterable[Table], dict[str, Rows]], Awaitable[Non
 
 @dataclass(frozen=True)
 class Settling:
-    """What must be decided after the rows are written, in the same transaction."""
+    """What must be decided before and after the rows are written, in the same transaction."""
 
     names: Callable[[Batch], Iterable[str]]  # what is to be locked before the first row, by name
+    admit: Callable[[Connection, Batch], Awaitable[dict[str, Rows]]]  # what of the rows is to be written
     decide: Callable[[Connection, Batch], Awaitable[None]]
 
 
@@ -135,7 +136,7 @@ class Folding:
             async with connection.transaction():
                 if names := sorted(set(self.settling.names(batch))):
                     await connection.fetch(SQL["lock"], names)
-                await writing(connection, self.tables, batch.rows)
+                await writing(connection, self.tables, await self.settling.admit(connection, batch))
                 await self.settling.decide(connection, batch)
                 await self._move(connection, moved, expected)
 

@@ -99,6 +99,9 @@ class Purchases:
         self._keep: Batcher[tuple[Asked, Purchase], dict[str, Result]] = Batcher(
             lambda q: patiently(lambda: self._keep_all(q)), most=50
         )
+        self._use: Batcher[tuple[Asked, tuple[str, ...]], set[str]] = Batcher(
+            lambda q: patiently(lambda: self._use_all(q))
+        )
 
     async def recall(self, keys: Sequence[str]) -> dict[str, Result]:
         """What has been paid for already, by key."""
@@ -121,6 +124,12 @@ class Purchases:
         kept = await self._keep((asked, purchase))
         self._in_air.discard(purchase.token)
         return kept
+
+    async def use(self, asked: Asked, keys: Iterable[str]) -> set[str]:
+        """Notes that a run uses results that it did not buy, so that no deletion of another video takes them away.
+        Gives those that are still kept."""
+        wanted = tuple(keys)
+        return await self._use((asked, wanted)) if wanted else set()
 
     async def release(self, token: str) -> None:
         """The call was not made, or gave nothing."""
@@ -173,6 +182,12 @@ class Purchases:
         if rows:
             results |= await self._results(row["key"] for row in rows)
         return [{entry[0]: results[entry[0]] for entry in purchase.entries} for _, purchase in bought]
+
+    async def _use_all(self, wanted: Sequence[tuple[Asked, tuple[str, ...]]]) -> list[set[str]]:
+        lines = [(key, asked.creator_id, asked.video_id, asked.run_id) for asked, keys in wanted for key in keys]
+        rows = await self._pool.fetch(SQL["use"], *map(list, zip(*lines, strict=True)))
+        kept = {row["key"] for row in rows}
+        return [kept.intersection(keys) for _, keys in wanted]
 
 
 def _claim(rows: Sequence[Row]) -> Claim:

@@ -12,8 +12,11 @@ SQL = load_queries("streams.sql", "recovery.sql")
 
 
 class KeptResult(NamedTuple):
-    """A paid result that rode in a fact."""
+    """A paid result that rode in a fact of a run: that run's video uses it."""
 
+    creator_id: str | None
+    video_id: str
+    run_id: str
     key: str
     result: bytes
     quantity: float
@@ -67,16 +70,25 @@ class KeptCancel(NamedTuple):
     at: datetime
 
 
-Kept: TypeAlias = KeptResult | KeptSpend | KeptRun | KeptChoice | KeptCancel
+class KeptDeletion(NamedTuple):
+    """A video that a person deleted: older runs are meant."""
+
+    creator_id: str
+    video_id: str
+    run_id: str
+
+
+Kept: TypeAlias = KeptResult | KeptSpend | KeptRun | KeptChoice | KeptCancel | KeptDeletion
 
 TABLES: dict[str, type[tuple[object, ...]]] = {
+    "deleted": KeptDeletion,
     "spends": KeptSpend,
     "results": KeptResult,
     "runs": KeptRun,
     "choices": KeptChoice,
     "cancelled": KeptCancel,
 }
-"""In the order in which they are put back."""
+"""In the order in which they are put back: what was deleted does not come back."""
 
 
 class Recovery:

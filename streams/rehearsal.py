@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, ParamSpec, TypeVar
 
 from streams.codec import Received
@@ -30,7 +30,6 @@ class Foreseen:
     quantity: float = 0.0
     cost_micro_usd: int = 0
     unknown: int = 0  # runs whose needs cannot be known
-    keys: set[str] = field(default_factory=set)  # of what would be bought
 
     def __add__(self, other: Foreseen) -> Foreseen:
         return Foreseen(
@@ -39,20 +38,41 @@ class Foreseen:
             self.quantity + other.quantity,
             self.cost_micro_usd + other.cost_micro_usd,
             self.unknown + other.unknown,
-            self.keys | other.keys,
         )
 
 
+class Reckoning:
+    """What paid calls would come to, one after the other: what one of them would buy is remembered for the next."""
+
+    def __init__(self, purchases: Purchases) -> None:
+        self._purchases = purchases
+        self._planned: set[str] = set()  # keys of what is bought by then
+
+    async def reckon(self, call: PaidCall[A], arguments: Sequence[A], *, size: int) -> Foreseen:
+        """What a call for so many arguments at a time would use and cost."""
+        found = Foreseen()
+        keys = [call.key(argument) for argument in arguments]
+        have = await self._purchases.bought(keys) | self._planned
+        found.remembered = len(have.intersection(keys))
+        for at in range(0, len(arguments), size):
+            part = dict(zip(keys[at : at + size], arguments[at : at + size], strict=True))
+            if missing := {key: argument for key, argument in part.items() if key not in have}:
+                quantity, cost = call.quote(list(missing.values()))
+                found += Foreseen(calls=1, quantity=quantity, cost_micro_usd=cost)
+                have |= missing.keys()
+        self._planned |= have
+        return found
+
+
 class Rehearsal:
-    """Fulfils streams.stage.Step. What an earlier run of the same plan would buy is remembered by then."""
+    """Fulfils streams.stage.Step."""
 
     attempt = 1
 
-    def __init__(self, function: Function, input_id: str, journal: Journal, purchases: Purchases) -> None:
-        self.input_id = input_id
+    def __init__(self, function: Function, received: Received, journal: Journal, reckoning: Reckoning) -> None:
+        self.input_id, self.run_id = received.id, received.run_id
         self.foreseen = Foreseen()
-        self._function, self._journal, self._purchases = function, journal, purchases
-        self.planned: set[str] = set()
+        self._function, self._journal, self._reckoning = function, journal, reckoning
 
     async def __call__(self, name: str, effect: Callable[P, Awaitable[R]], *args: P.args, **kwargs: P.kwargs) -> R:
         return await effect(*args, **kwargs)
@@ -68,36 +88,16 @@ class Rehearsal:
     async def batches(
         self, name: str, call: PaidCall[A], arguments: Sequence[A], *, size: int
     ) -> AsyncIterator[list[tuple[A, Kept]]]:
-        keys = [call.key(argument) for argument in arguments]
-        have = await self._purchases.bought(keys) | self.planned
-        self.foreseen.remembered += len(have.intersection(keys))
-        for at in range(0, len(arguments), size):
-            part = dict(zip(keys[at : at + size], arguments[at : at + size], strict=True))
-            missing = {key: argument for key, argument in part.items() if key not in have}
-            if missing:
-                self._buy(call, missing)
-                have |= missing.keys()
+        self.foreseen += await self._reckoning.reckon(call, arguments, size=size)
         for _ in ():  # what the calls would give is not known, and no call depends on it
             yield []
 
-    def _buy(self, call: PaidCall[A], missing: Mapping[str, A]) -> None:
-        quantity, cost = call.quote(list(missing.values()))
-        self.foreseen.calls += 1
-        self.foreseen.quantity += quantity
-        self.foreseen.cost_micro_usd += cost
-        self.foreseen.keys |= missing.keys()
-
 
 async def rehearse(
-    function: Function,
-    received: Received,
-    ports: Mapping[str, Any],
-    books: tuple[Journal, Purchases],
-    planned: set[str],
+    function: Function, received: Received, ports: Mapping[str, Any], journal: Journal, reckoning: Reckoning
 ) -> Foreseen:
-    """What one run would use. `planned`: keys that runs before it in the same plan would buy; they are added to."""
-    steps = Rehearsal(function, received.id, *books)
-    steps.planned = planned
+    """What one run would use, after those that the same reckoning was used for."""
+    steps = Rehearsal(function, received, journal, reckoning)
     try:
         async for _ in function.body(received.event, steps, **ports):
             pass
@@ -105,5 +105,4 @@ async def rehearse(
         return Foreseen(unknown=1)
     except Fault:  # it would fail before it pays, as it may have done before
         return Foreseen()
-    planned |= steps.foreseen.keys
     return steps.foreseen

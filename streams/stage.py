@@ -78,6 +78,11 @@ class Step(Protocol):
         ...
 
     @property
+    def run_id(self) -> str:
+        """Of the processing of the request that led to it: sorts by the request's time."""
+        ...
+
+    @property
     def attempt(self) -> int:
         """1 for the first."""
         ...

@@ -19,7 +19,8 @@ A = TypeVar("A")
 class Steps:
     """Fulfils streams.stage.Step for one attempt of one run."""
 
-    def __init__(self, journal: Journal, lease: Lease, purse: Purse) -> None:
+    def __init__(self, journal: Journal, run_id: str, lease: Lease, purse: Purse) -> None:
+        self.run_id = run_id
         self._journal, self._lease, self._purse = journal, lease, purse
 
     @property

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
+from chronos.adapters import burying
 from projections.embeddings import SPACES
 from projections.serving import Choice, Place, Video, choose
 from streams.postgres import Connection, Row, load_queries
@@ -11,11 +13,16 @@ from streams.projector import Batch, Settling
 
 SQL = load_queries("projections.sql", "serve.sql")
 
-_TABLES = ("transcripts", "chunk_sets", "chunks", "embedded_sets")
+_TABLES = ("transcripts", "chunk_sets", "chunks", "embedded_sets", "deleted")
 
 
 def settling() -> Settling:
-    return Settling(names=lambda batch: (repr(video) for video in touched(batch)), decide=decide)
+    return Settling(lambda batch: map(repr, burying.touched(batch)), burying.admit, decide)
+
+
+def settling_alone() -> Settling:
+    """Without locks, for tables in which nobody else decides: each video would take one in the whole database."""
+    return replace(settling(), names=lambda batch: ())
 
 
 def touched(batch: Batch) -> set[Video]:

@@ -25,6 +25,7 @@ SPOKEN = {
     "chronos.conditions.BadCondition": "",
     "chronos.comparing.TooDifferent": "",
     "chronos.config.NotRunning": "",
+    "chronos.deleting.NotGone": "",
     "chronos.devstack.errors.DevStackError": "",
     "chronos.embedders.NoSuchSpace": "",
     "chronos.house.NotOurs": "",

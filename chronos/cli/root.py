@@ -10,7 +10,18 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from chronos.cli import embeddings, events, operating, rebuilding, repairing, rewinding, stack, videos, working
+from chronos.cli import (
+    deleting,
+    embeddings,
+    events,
+    operating,
+    rebuilding,
+    repairing,
+    rewinding,
+    stack,
+    videos,
+    working,
+)
 from chronos.cli.errors import OneLine
 from chronos.cli.state import State
 
@@ -80,5 +91,5 @@ def common(
     ctx.obj = State(home, debug)
 
 
-for part in (stack, working, videos, events, repairing, rewinding, rebuilding, embeddings, operating):
+for part in (stack, working, videos, deleting, events, repairing, rewinding, rebuilding, embeddings, operating):
     part.register(app)

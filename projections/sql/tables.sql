@@ -75,6 +75,12 @@ CREATE TABLE IF NOT EXISTS failures (
 );
 CREATE INDEX IF NOT EXISTS failures_by_video ON failures (creator_id, video_id);
 
+CREATE TABLE IF NOT EXISTS deleted ( -- what older runs said of these videos is in no table but `usage`
+    creator_id text, video_id text,
+    run_id uuid, deleted_at timestamptz, mark_version bytea,
+    PRIMARY KEY (creator_id, video_id)
+);
+
 -- Derived from the tables above for each video: the newest complete set of the space that search uses.
 CREATE TABLE IF NOT EXISTS served (
     creator_id text, video_id text, space text NOT NULL, chunk_set_id text NOT NULL,

@@ -42,6 +42,16 @@ BEGIN
         ORDER BY 1
     ) AS lanes;
 
+    -- What is granted here is seen by a deletion, or sees it: that one takes the table for itself for a moment.
+    LOCK TABLE journal.deleted IN ROW SHARE MODE;
+    INSERT INTO journal.cancelled (run_id)
+    SELECT DISTINCT a.run_id
+    FROM unnest(run_ids, creators, videos) AS a (run_id, creator_id, video_id)
+    JOIN journal.deleted AS d USING (creator_id, video_id)
+    WHERE a.run_id < d.run_id
+    ORDER BY a.run_id
+    ON CONFLICT DO NOTHING;
+
     IF EXISTS (SELECT FROM journal.cancelled WHERE run_id = ANY(run_ids)) THEN
         INSERT INTO journal.runs AS r (
             function, fingerprint, input_id, run_id, creator_id, video_id, rewind, first_started_at, ending, told
@@ -54,7 +64,13 @@ BEGIN
         ORDER BY a.function, a.fingerprint, a.input_id
         ON CONFLICT (function, fingerprint, input_id) DO UPDATE SET
             ending = 'cancelled', told = true, lease_token = NULL, lease_until = NULL, next_attempt_at = NULL
-        WHERE r.ending IS NULL AND (r.lease_until IS NULL OR r.lease_until < clock_timestamp());
+        WHERE (r.lease_until IS NULL OR r.lease_until < clock_timestamp()) AND (
+            r.ending IS NULL
+            OR EXISTS ( -- it was at its last step when its video was deleted
+                SELECT FROM journal.deleted AS d
+                WHERE (d.creator_id, d.video_id) = (r.creator_id, r.video_id) AND r.run_id < d.run_id
+            )
+        );
     END IF;
 
     RETURN QUERY
@@ -194,5 +210,36 @@ BEGIN
     LEFT JOIN journal.paid AS p ON p.key = a.key
     LEFT JOIN journal.calls AS c ON c.key = a.key
     LEFT JOIN journal.providers AS s ON (s.provider, s.model) = (a.provider, a.model);
+END
+$$;
+
+-- A deletion's work, after its mark: calls the known runs of a video off that are older, and erases what they have paid for
+-- where no other video uses it. Spends stay: they are the bill. Gives how many results went.
+CREATE OR REPLACE FUNCTION journal.erase(creator text, video text, deletion uuid) RETURNS bigint
+LANGUAGE plpgsql AS $$
+DECLARE
+    used text[];
+    erased bigint;
+BEGIN
+    INSERT INTO journal.cancelled (run_id)
+    SELECT DISTINCT r.run_id FROM journal.runs AS r
+    WHERE (r.creator_id, r.video_id) = (creator, video) AND r.run_id < deletion
+    ORDER BY r.run_id
+    ON CONFLICT DO NOTHING;
+    UPDATE journal.runs AS r
+    SET ending = 'cancelled', error = NULL, told = true, lease_token = NULL, lease_until = NULL, next_attempt_at = NULL
+    WHERE (r.creator_id, r.video_id) = (creator, video) AND r.run_id < deletion
+        AND (r.lease_until IS NULL OR r.lease_until < clock_timestamp()); -- the others end at their next step
+
+    used := ARRAY(
+        SELECT u.key FROM journal.uses AS u
+        WHERE (u.creator_id, u.video_id) = (creator, video) AND u.run_id < deletion
+    );
+    PERFORM FROM journal.paid AS p WHERE p.key = ANY(used) ORDER BY p.key FOR UPDATE; -- who takes one notes its use first
+    DELETE FROM journal.uses AS u WHERE (u.creator_id, u.video_id) = (creator, video) AND u.run_id < deletion;
+    DELETE FROM journal.paid AS p
+    WHERE p.key = ANY(used) AND NOT EXISTS (SELECT FROM journal.uses AS u WHERE u.key = p.key);
+    GET DIAGNOSTICS erased = ROW_COUNT;
+    RETURN erased;
 END
 $$;

@@ -53,6 +53,7 @@ BEGIN
     END IF;
 END $$;
 
+CREATE INDEX IF NOT EXISTS runs_by_video ON journal.runs (creator_id, video_id);
 CREATE INDEX IF NOT EXISTS runs_leased ON journal.runs (function, creator_id) WHERE lease_token IS NOT NULL;
 
 CREATE TABLE IF NOT EXISTS journal.cancelled ( -- runs that a person called off
@@ -86,6 +87,28 @@ CREATE TABLE IF NOT EXISTS journal.spends (
 );
 CREATE INDEX IF NOT EXISTS spends_by_input ON journal.spends (input_id, function);
 CREATE INDEX IF NOT EXISTS spends_untold ON journal.spends (token) WHERE NOT told;
+
+CREATE TABLE IF NOT EXISTS journal.deleted ( -- videos of which nothing from before a deletion is processed or kept
+    creator_id text,
+    video_id text,
+    run_id uuid NOT NULL, -- of the last deletion: older runs are meant
+    PRIMARY KEY (creator_id, video_id)
+);
+
+DO $$ -- which videos use a paid result, and the newest run of each that did: what nobody uses goes with its video
+BEGIN
+    IF to_regclass('journal.uses') IS NULL THEN
+        CREATE TABLE journal.uses (
+            creator_id text, video_id text, key text, run_id uuid NOT NULL, PRIMARY KEY (creator_id, video_id, key)
+        );
+        INSERT INTO journal.uses (creator_id, video_id, key, run_id) -- journals of before 26 November 2026
+        SELECT creator_id, video_id, k.key, max(run_id::text)::uuid
+        FROM journal.spends CROSS JOIN unnest(keys) AS k (key)
+        WHERE creator_id IS NOT NULL AND video_id IS NOT NULL
+        GROUP BY 1, 2, 3;
+        CREATE INDEX uses_by_key ON journal.uses (key);
+    END IF;
+END $$;
 
 CREATE TABLE IF NOT EXISTS journal.calls ( -- paid calls in the air: who wants the same waits
     key text PRIMARY KEY,

@@ -41,6 +41,7 @@ def test_every_page_is_followed_here() -> None:
         "rebuild-the-tables",
         "change-the-embedding-model",
         "recover-from-a-lost-database",
+        "delete-a-video",
     }
     assert {page.stem for page in PAGES.glob("*.md")} == followed
 
@@ -69,6 +70,16 @@ async def test_change_the_embedding_model(hands: Hands, stack: Stack, tmp_path: 
     await videos(hands, tmp_path, "spaces", 3)
     await follow(stack, "change-the-embedding-model")
     assert await search(hands.settings, "tide", None)
+    assert (await verify(hands.settings)).ok
+
+
+async def test_delete_a_video(hands: Hands, stack: Stack, tmp_path: Path):
+    path = await hands.upload(film(tmp_path / "tides.wav", (0, noise(2.5)), codec="pcm_s16le"), "ada")
+    await hands.ending(await hands.ask("how-tides-work", "ada", path))
+    await until("all is acked", lambda: caught_up(hands))
+    await follow(stack, "delete-a-video")
+    await until("all is acked", lambda: caught_up(hands))
+    assert (await chronos(stack, "status", "how-tides-work")).exit_code == 1
     assert (await verify(hands.settings)).ok
 
 

@@ -77,6 +77,7 @@ JOURNAL = {
         "function, fingerprint, input_id, run_id, creator_id, video_id, first_started_at, attempts, ending, error, told"
     ),
     "choices": "name, md5(choice) AS choice",
+    "uses": "creator_id, video_id, key, run_id",
 }
 
 

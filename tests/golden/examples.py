@@ -5,6 +5,7 @@ import struct
 from datetime import UTC, datetime
 
 from schemas.batch import BatchExpanded, Chosen, EmbeddingsBatchReprocess, VideoFilter
+from schemas.deletion import VideoDelete, VideoDeleted
 from schemas.embedding import (
     Chunk,
     ChunkRequested,
@@ -169,6 +170,8 @@ EXAMPLES: list[Event] = [
     ),
     RunCancelled(**WHO, run_id=INPUT, by="chronos cancel", reason="wrong file – «neu»"),
     NotificationSent(**WHO, channel="log", target="operators@søn", status="sent"),
+    VideoDelete(**WHO, by="Ada", reason="aus Versehen – «sorry»"),
+    VideoDeleted(**WHO, by="Ada", reason="aus Versehen – «sorry»"),
     SpaceRegistered(space=SPACE, model="text-embedding-3-small", dimensions=1536, by="Ada", why="der erste Raum"),
     SpaceActivated(space=SPACE, by="Ada", why="gefüllt"),
     SpaceRetired(space=SPACE, by="Ada", why="ersetzt"),

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from chronos.journal_rebuild import kept
+from schemas.deletion import VideoDeleted
 from schemas.event import Event
 from schemas.running import Error, FailedEvent, FunctionFailed, FunctionRetried, RunCancelled, UsageRecorded
 from schemas.transcription import SegmentTranscribed, Transcript, TranscriptionCompleted, TranscriptionStarted
@@ -84,7 +85,7 @@ async def the_run(pool: Pool) -> dict[str, Any]:
 
 async def test_a_result_comes_back_under_the_call_that_bought_it(pool: Pool):
     found = await recover(pool, PIECE, USAGE)
-    assert found == {"spends": 1, "results": 1, "runs": 1, "choices": 0, "cancelled": 0}
+    assert found == {"deleted": 0, "spends": 1, "results": 1, "runs": 1, "choices": 0, "cancelled": 0}
     (paid,) = await pool.fetch("SELECT * FROM journal.paid")
     assert (paid["key"], bytes(paid["result"]), str(paid["token"])) == ("key", b'{"text":"x"}', CALL)
     (spend,) = await pool.fetch("SELECT * FROM journal.spends")
@@ -123,6 +124,26 @@ async def test_a_run_that_a_person_called_off_stays_called_off(pool: Pool):
     cancelled = said(RunCancelled(**ME, run_id=RUN, by="cli", reason="the wrong film"), function="", cause="")
     assert (await recover(pool, STARTED, cancelled, cancelled))["cancelled"] == 1
     assert str(await pool.fetchval("SELECT run_id FROM journal.cancelled")) == RUN
+
+
+async def test_what_was_deleted_does_not_come_back_and_what_another_video_uses_does(pool: Pool):
+    deletion = str(uuid.UUID(int=9))
+    gone = said(VideoDeleted(**ME, by="ada"), function="delete-video 1-abc", cause=str(uuid.UUID(int=4)))
+    other = SegmentTranscribed(**{**ME, "video_id": "bread"}, index=0, start_seconds=0, end_seconds=1,
+                               paid_key="shared", result="{}", cost_micro_usd=9)  # fmt: skip
+    shared = PIECE.event.model_copy(update={"paid_key": "shared"})
+    cause = str(uuid.UUID(int=5))
+    await recover(pool, PIECE, COMPLETED, gone._replace(run_id=deletion), said(other, cause=cause), said(shared), USAGE)
+    assert [row["key"] for row in await pool.fetch("SELECT key FROM journal.paid")] == ["shared"]
+    assert [row["video_id"] for row in await pool.fetch("SELECT video_id FROM journal.uses")] == ["bread"]
+    endings = await pool.fetch("SELECT video_id, function, ending, told FROM journal.runs ORDER BY 1, 2")
+    assert [tuple(row) for row in endings] == [
+        ("bread", "transcribe-video", None, False),
+        ("tides", "delete-video", "completed", True),
+        ("tides", "transcribe-video", "cancelled", True),
+    ]
+    assert str(await pool.fetchval("SELECT run_id FROM journal.deleted")) == deletion
+    assert await pool.fetchval("SELECT count(*) FROM journal.spends") == 1
 
 
 async def test_what_no_function_of_ours_said_is_passed_over(pool: Pool):

@@ -11,13 +11,14 @@ from chronos import app
 from chronos.adapters import vectors
 from chronos.adapters.serving import settling
 from chronos.config import Settings
-from chronos.pipeline import PROJECTIONS
+from chronos.pipeline import PROJECTIONS, TABLES
 from schemas.avro import data_schema, encode
+from schemas.deletion import VideoDeleted
 from schemas.embedding import Chunk, ChunksEmbedded, EmbeddingsCompleted, TranscriptChunked, Vector
 from schemas.event import Event
 from schemas.running import Error, FailedEvent, FunctionFailed
 from schemas.spaces import SpaceActivated, SpaceRegistered
-from schemas.transcription import TranscribeRequested, Transcript, TranscriptionCompleted
+from schemas.transcription import AudioExtracted, TranscribeRequested, Transcript, TranscriptionCompleted
 from streams.codec import Codec
 from streams.envelope import Envelope
 from streams.identity import Place, event_id, outside_run
@@ -26,6 +27,10 @@ from streams.projector import Folding, Moved
 from streams.record import Record
 
 TOPIC_IDS = {name: (name, 12) for name in sorted({e.name for p in PROJECTIONS for e in p.events})}
+CODEC = Codec({name: topic_id for name, (topic_id, _) in TOPIC_IDS.items()})
+ERROR = Error(type="UnreadableMedia", message="no", retryable=False)
+NOWHERE = FailedEvent(topic="transcribe.requested", partition=0, offset=0)
+SOUND = {"bytes": 1, "sha256": "0" * 64, "duration_seconds": 1, "codec": "aac", "segments": []}
 
 
 def history(videos: int) -> list[Record]:
@@ -54,6 +59,12 @@ def embedded(me: Mapping[str, str], n: int, way: str, transcript: str) -> list[R
     ]
 
 
+def deletion(n: int, at: int) -> Record:
+    """Of one of those videos, at some moment (ms): they are asked for at 1,000 and a bit."""
+    deleted = VideoDeleted(creator_id=f"c{n % 3}", video_id=f"v{n}", by="ada")
+    return fact(deleted, at - 1_000 + n, "1", n)
+
+
 def outside(event: Event, offset: int) -> Record:
     return Record(event.name, 0, offset, 1_000 + offset, event.key().encode(), encode(event))
 
@@ -75,13 +86,11 @@ def fact(event: Event, n: int, fingerprint: str, offset: int) -> Record:
 
 
 def folding(pool: Pool) -> Folding:
-    ids = {name: topic_id for name, (topic_id, _) in TOPIC_IDS.items()}
-    codec, partitions = Codec(ids), vectors.Partitions("none")
-    return Folding("g", pool, PROJECTIONS, codec, TOPIC_IDS, settling(), partitions.make)
+    return Folding("g", pool, PROJECTIONS, CODEC, TOPIC_IDS, settling(), vectors.Partitions("none").make)
 
 
 async def tables(pool: Pool) -> dict[str, list[str]]:
-    names = ("videos", "chunk_sets", "chunks", "embeddings", "embedded_sets", "transcripts", "served", "spaces")
+    names = (*(table.name for table in TABLES), "served")
     return {name: sorted(str(tuple(row)) for row in await pool.fetch(f"SELECT * FROM {name}")) for name in names}
 
 
@@ -117,6 +126,36 @@ async def test_two_projectors_at_once_write_what_one_would(new_database: Callabl
         random.Random(seed).shuffle(shuffled)
         both = await folded(settings, f"both_{seed}", shuffled[::2], shuffled[1::2])
         assert both == alone
+
+
+def asked_again(n: int) -> list[Record]:
+    """A run that is newer than a deletion at 3,000."""
+    me = {"creator_id": f"c{n % 3}", "video_id": f"v{n}"}
+    failed = FunctionFailed(**me, function="transcribe-video", attempts=1, error=ERROR, event=NOWHERE)
+    return [fact(AudioExtracted(**me, **SOUND), 4_000 + n, "1", 900 + n), fact(failed, 4_000 + n, "1", 900 + n)]
+
+
+async def test_what_is_deleted_is_as_if_it_had_never_been_folded_whatever_comes_first(new_database: Callable[[], str]):
+    """Of twelve videos a third is deleted, a third was deleted before it came, and of both some are asked for again."""
+    settings, kept, gone = Settings(database_url=new_database()), [], []
+    records = history(12)
+    for n in range(12):
+        mine = [r for r in records if getattr(CODEC.read(r).event, "video_id", None) == f"v{n}"]
+        failed = FunctionFailed(
+            creator_id=f"c{n % 3}", video_id=f"v{n}", function="f", attempts=1, error=ERROR, event=NOWHERE
+        )
+        mine.append(fact(failed, n, "1", 500 + n))
+        (gone if n % 3 == 0 else kept).extend(mine)
+        kept += [deletion(n, 3_000)] if n % 3 == 0 else [deletion(n, 500)] if n % 3 == 1 else []
+        kept += asked_again(n) if n % 2 else []
+    kept += [r for r in records if not hasattr(CODEC.read(r).event, "video_id")]
+    expected = await folded(settings, "expected", kept)
+    assert (len(expected["deleted"]), len(expected["served"]), len(expected["videos"])) == (8, 8, 10)
+    for seed in range(5):
+        shuffled = [*kept, *gone, *random.Random(seed).sample(gone, 9)]
+        random.Random(seed).shuffle(shuffled)
+        assert await folded(settings, f"one_{seed}", shuffled) == expected
+        assert await folded(settings, f"two_{seed}", shuffled[::2], shuffled[1::2]) == expected
 
 
 async def test_a_batch_whose_checkpoint_moved_writes_nothing(new_database: Callable[[], str]):

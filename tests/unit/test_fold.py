@@ -8,8 +8,10 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from projections.all import PROJECTIONS
+from projections.all import PROJECTIONS, TABLES
+from projections.deletions import is_about_videos, marks, remaining
 from schemas.avro import encode
+from schemas.deletion import VideoDeleted
 from schemas.embedding import Chunk, ChunkRequested, ChunksEmbedded, EmbeddingsCompleted, TranscriptChunked, Vector
 from schemas.event import Coordinates, Event
 from schemas.running import Error, FailedEvent, FunctionFailed, FunctionRetried, UsageRecorded
@@ -29,7 +31,7 @@ NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 RUNS = [outside_run(Place("t", 0, n), 1_000 + n // 2) for n in range(3)]
 ERROR = Error(type="SpeechUnavailable", message="no", retryable=True)
 USED = {"function": "f", "usage": "audioSeconds", "quantity": 1, "model": "m", "cost_micro_usd": 5, "memoized": False}
-NO_STATUS = FunctionRetried | UsageRecorded | ChunksEmbedded
+NO_STATUS = FunctionRetried | UsageRecorded | ChunksEmbedded | VideoDeleted
 PLACE = Coordinates(topic="transcription.completed", partition=0, offset=0)
 
 
@@ -54,6 +56,7 @@ def events(creator: str, video: str) -> st.SearchStrategy[Event]:
             FunctionRetried(**me, function="transcribe-video", attempt=1, retry_at=NOON, error=ERROR),
             FunctionFailed(**me, function="transcribe-video", attempts=3, error=ERROR, event=failed),
             UsageRecorded(**me, **USED),
+            VideoDeleted(**me, by="ada"),
         ]
     )  # fmt: skip
 
@@ -63,7 +66,8 @@ def facts(draw: st.DrawFn) -> Received:
     event = draw(events(draw(st.sampled_from("ab")), draw(st.sampled_from("uv"))))
     offset = draw(st.integers(0, 5))
     record = Record(event.name, 0, offset, 0, b"", encode(event))
-    id = str(uuid.uuid5(uuid.NAMESPACE_URL, f"{event.name}/{draw(st.integers(0, 2))}"))
+    named = f"{event.name}/{event.owner()}/{event.subject()}/{draw(st.integers(0, 2))}"  # an id is of one video
+    id = str(uuid.uuid5(uuid.NAMESPACE_URL, named))
     at = NOON + timedelta(seconds=draw(st.integers(0, 2)))
     return Received(event, id, draw(st.sampled_from(RUNS)), draw(st.integers(0, 2)), at, record, "f 1", "")
 
@@ -99,14 +103,45 @@ def statuses(history: list[Received]) -> dict[object, str]:
 def test_completed_outranks_failed_within_a_run_and_a_newer_run_outranks_both(history):
     for (creator, video), status in statuses(history).items():
         mine = [r for r in history if (r.event.owner(), r.event.subject()) == (creator, video)]
-        newest = max(
-            r.run_id for r in mine if not isinstance(r.event, FunctionRetried | UsageRecorded | ChunksEmbedded)
-        )
+        newest = max(r.run_id for r in mine if not isinstance(r.event, NO_STATUS))
         said = {type(r.event) for r in mine if r.run_id == newest}
         if EmbeddingsCompleted in said:
             assert status == "completed"
         elif FunctionFailed in said:
             assert status == "failed"
+
+
+def test_every_table_lets_go_of_a_deleted_video_but_the_bill_the_spaces_and_the_deletions_themselves():
+    """A new table is to be one that forgets."""
+    assert {table.name for table in TABLES if not is_about_videos(table)} == {"usage", "spaces", "deleted"}
+
+
+def in_tables(*batches: list[Received]) -> dict[str, object]:
+    """What stands after these batches: deletions look at what is there, and at what comes later."""
+    tables: dict[str, dict] = {}
+    for batch in batches:
+        fold((put for received in batch for put in puts_of(PROJECTIONS, received)), tables)
+        tables = remaining(TABLES, tables, marks(tables))
+    return {name: rows for name, rows in tables.items() if rows}
+
+
+def is_gone(received: Received, history: list[Received]) -> bool:
+    """Whether it is of a run that is older than a deletion of its video, and no account."""
+    return not isinstance(received.event, UsageRecorded | VideoDeleted) and any(
+        isinstance(other.event, VideoDeleted)
+        and (other.event.owner(), other.event.subject()) == (received.event.owner(), received.event.subject())
+        and other.run_id > received.run_id
+        for other in history
+    )
+
+
+@settings(max_examples=500, deadline=None)
+@given(HISTORY, st.randoms(), st.integers(1, 8))
+def test_what_is_deleted_is_as_if_it_had_never_been_said_in_any_order_and_any_batches(history, chance, size):
+    again = [*history, *chance.sample(history, len(history) // 2)]
+    chance.shuffle(again)
+    found = in_tables(*(again[at : at + size] for at in range(0, len(again), size)))
+    assert found == folded([one for one in history if not is_gone(one, history)])
 
 
 def test_the_creator_and_the_title_stay_when_the_request_comes_last():

@@ -76,6 +76,16 @@ def test_nobody_can_have_us_write_to_a_topic_of_his_choice(topic: str):
     assert plan([forged], Choice(), force=True).chosen == []
 
 
+def test_a_record_of_before_its_video_was_deleted_does_not_come_back_as_a_new_request():
+    old = letter(video="tides")
+    deleted = {("ada", "tides"): NOON}
+    [(refused, why)] = plan([old], Choice(), force=True, deleted=deleted).refused
+    assert refused == old
+    assert "was deleted at 2026" in why
+    for other in (letter(video="bread"), letter(video="tides", at=NOON + timedelta(seconds=1))):
+        assert plan([other], Choice(), deleted=deleted).chosen == [other]
+
+
 def test_what_goes_nowhere_can_still_be_dropped():
     lost = letter(origin=None)
     assert plan([lost], Choice()).refused
