@@ -131,7 +131,7 @@ async def _nearest(pool: Pool, embedders: Embedders, text: str, pair: tuple[str,
     """The first hits in the first of two spaces. A video that is being embedded anew has two sets for a while."""
     space, other = pair
     vector = await embedders.of(space).embed_query(text)
-    sql = vectors.nearness(spaces.SQL["nearest"], parts_of(space)[1])
+    sql = spaces.SQL["nearest"].replace("embedding_cast", vectors.cast(parts_of(space)[1]))
     async with pool.acquire() as connection, connection.transaction(readonly=True):
         await connection.execute("SET LOCAL hnsw.iterative_scan = strict_order")
         rows = await connection.fetch(sql, vector, space, other, 3 * FIRST)

@@ -99,7 +99,7 @@ async def _embedded(embedders: Embedders, space: str, words: str, *, needed: boo
 async def _nearest(connection: Connection, space: str, question: bytes, creator_id: str | None) -> Sequence[Row]:
     """The index's scan goes on until a small creator has its hits too."""
     await connection.execute("SET LOCAL hnsw.iterative_scan = strict_order")
-    sql = vectors.nearness(SQL["by_meaning"], parts_of(space)[1])
+    sql = SQL["by_meaning"].replace("embedding_cast", vectors.cast(parts_of(space)[1]))
     return await connection.fetch(sql, question, space, creator_id, DEPTH)
 
 

@@ -36,16 +36,6 @@ def cast(dimensions: int) -> str:
     return f"embedding::{kind}({int(dimensions)})"
 
 
-def question_cast(dimensions: int) -> str:
-    """The first parameter, a vector, as what the index holds: with another type the index would not be used."""
-    return "$1::vector" if dimensions <= WIDEST_VECTOR else f"$1::vector::halfvec({int(dimensions)})"
-
-
-def nearness(statement: str, dimensions: int) -> str:
-    """A statement that measures how near `embedding_cast` is to `question_cast`, for a space's dimensions."""
-    return statement.replace("embedding_cast", cast(dimensions)).replace("question_cast", question_cast(dimensions))
-
-
 def operators(dimensions: int) -> str:
     return f"{'vector' if dimensions <= WIDEST_VECTOR else 'halfvec'}_cosine_ops"
 

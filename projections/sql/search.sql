@@ -18,7 +18,7 @@ LIMIT $3
 -- name: by_meaning
 -- Chunks whose vectors are nearest the question's, in the sets that are served.
 WITH nearest AS MATERIALIZED (
-    SELECT e.creator_id, e.video_id, e.chunk_set_id, e."index", e.embedding_cast <=> question_cast AS distance
+    SELECT e.creator_id, e.video_id, e.chunk_set_id, e."index", e.embedding_cast <=> $1::vector AS distance
     FROM embeddings AS e
     JOIN served AS s USING (creator_id, video_id, chunk_set_id, space)
     WHERE e.space = $2 AND ($3::text IS NULL OR e.creator_id = $3)

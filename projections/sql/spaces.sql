@@ -76,5 +76,5 @@ WHERE e.space = $2 AND EXISTS (
     SELECT FROM embedded_sets AS o
     WHERE o.space = $3 AND (o.creator_id, o.video_id) = (e.creator_id, e.video_id)
 )
-ORDER BY e.embedding_cast <=> question_cast
+ORDER BY e.embedding_cast <=> $1::vector
 LIMIT $4

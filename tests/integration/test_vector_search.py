@@ -12,7 +12,7 @@ from chronos.adapters import vectors
 from chronos.config import Settings
 from streams.projector import Batch
 
-NEAREST = 'SELECT e."index" FROM embeddings AS e WHERE e.space = $2 ORDER BY e.embedding_cast <=> question_cast LIMIT 10'
+NEAREST = 'SELECT e."index" FROM embeddings AS e WHERE e.space = $2 ORDER BY e.embedding_cast <=> $1::vector LIMIT 10'
 
 
 @pytest.mark.parametrize("dimensions", [384, 2_000, 2_001, 3_072])
@@ -29,7 +29,7 @@ async def test_the_index_answers(new_database: Callable[[], str], monkeypatch: p
                 [(space, n, values.tobytes()) for n, values in enumerate(drawn)],
             )
         await partitions.index_where_it_pays(pool)
-        statement = vectors.nearness(NEAREST, dimensions)
+        statement = NEAREST.replace("embedding_cast", vectors.cast(dimensions))
         async with pool.acquire() as connection, connection.transaction():
             await connection.execute("SET LOCAL enable_seqscan = off; SET LOCAL enable_sort = off")
             plan = await connection.fetch(f"EXPLAIN {statement}", drawn[7].tobytes(), space)
