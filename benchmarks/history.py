@@ -35,6 +35,7 @@ from streams.envelope import Envelope
 from streams.identity import emitted_run, event_id, spend_id
 from streams.kafka import Cluster, Outbox
 
+MODEL, WIDE = "bench", 1_536
 CREATORS, SEGMENTS, CHUNKS = 200, 5, 4
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
 WORDS = [f"word{n}" for n in range(2_000)]
@@ -42,15 +43,18 @@ RUN = "019b76da-a800-7000-8000-000000000000"
 
 
 class History:
-    """Twenty facts a video: 5 segments, 4 chunks of 60 words, a vector for each, 7 entries of usage."""
+    """Twenty facts a video: 5 segments, 4 chunks of 60 words, a vector for each, 7 entries of usage. The first `also`
+    videos have vectors of 1,536 dimensions in a second space too."""
 
-    def __init__(self, dimensions: int, model: str = "bench") -> None:
-        self._dice, self._dimensions, self._model = random.Random(1), dimensions, model
-        self.space = f"{model}/{dimensions}"
+    def __init__(self, dimensions: int, also: int = 0) -> None:
+        self._dice, self._dimensions, self._also = random.Random(1), dimensions, also
+        self.space, self.second = f"{MODEL}/{dimensions}", f"{MODEL}/{WIDE}"
 
     def spaces(self) -> list[Event]:
-        who = {"space": self.space, "by": "bench", "why": "bench"}
-        return [SpaceRegistered(**who, model=self._model, dimensions=self._dimensions), SpaceActivated(**who)]
+        sizes = [self._dimensions, *([WIDE] if self._also else [])]
+        why = {"by": "bench", "why": "bench"}
+        registered = [SpaceRegistered(**why, space=f"{MODEL}/{n}", model=MODEL, dimensions=n) for n in sizes]
+        return [*registered, SpaceActivated(**why, space=self.space)]
 
     def video(self, n: int) -> Iterator[tuple[Event, str]]:
         """Its facts with the id of each, in the order in which they are said."""
@@ -82,16 +86,25 @@ class History:
             Chunk(index=i, text=self._text(60), start_seconds=50.0 * i, end_seconds=50.0 * (i + 1), words=60, tokens=80)
             for i in range(CHUNKS)
         ]
+        spaces = {self.space: self._dimensions} | ({self.second: WIDE} if n < self._also else {})
         yield self._said(
-            TranscriptChunked(**of, transcript_id=completed[1], chunker="bench", spaces=[self.space], chunks=chunks), n
+            TranscriptChunked(**of, transcript_id=completed[1], chunker="bench", spaces=[*spaces], chunks=chunks), n
         )
-        vectors = [
-            Vector(index=i, paid_key=f"vector-{n}-{i}", values=self._vector(), tokens=80, cost_micro_usd=2)
-            for i in range(CHUNKS)
-        ]
-        yield self._said(ChunksEmbedded(**of, space=self.space, batch=0, batches=1, vectors=vectors), n)
+        for space, dimensions in spaces.items():
+            vectors = [
+                Vector(
+                    index=i,
+                    paid_key=f"vector-{space}-{n}-{i}",
+                    values=self.vector(dimensions),
+                    tokens=80,
+                    cost_micro_usd=2,
+                )
+                for i in range(CHUNKS)
+            ]
+            yield self._said(ChunksEmbedded(**of, space=space, batch=0, batches=1, vectors=vectors), n)
         yield self._used(me, "generate-embeddings", "inputTokens", f"{n}-e")
-        yield self._said(EmbeddingsCompleted(**of, space=self.space, chunks=CHUNKS), n)
+        for left, space in enumerate(spaces):
+            yield self._said(EmbeddingsCompleted(**of, space=space, chunks=CHUNKS, left=len(spaces) - 1 - left), n)
 
     def _said(self, event: Event, n: int) -> tuple[Event, str]:
         return event, event_id(f"request-{n}", "bench", "1", event.name, event.part())
@@ -106,10 +119,10 @@ class History:
     def _text(self, count: int) -> str:
         return " ".join(self._dice.choices(WORDS, k=count))
 
-    def _vector(self) -> bytes:
+    def vector(self, dimensions: int) -> bytes:
         near = self._dice.random()
-        values = [near + self._dice.random() for _ in range(16)] * (self._dimensions // 16)
-        return struct.pack(f"<{self._dimensions}f", *values)
+        values = [near + self._dice.random() for _ in range(16)] * (dimensions // 16)
+        return struct.pack(f"<{dimensions}f", *values)
 
 
 async def write(cluster: Cluster, history: History, videos: int) -> int:
