@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.made
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo dev test test-long faults check format bench bench-engine bench-consume lock clean
+.PHONY: help install demo dev test test-long faults check format bench bench-engine bench-consume bench-rebuild lock clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -36,8 +36,9 @@ PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 test: $(STAMP) ## all tests but the long ones, on a real broker and a real database, two at a time
 	$(PYTEST) -m "not long"
 
-test-long: $(STAMP) ## the long ones, one at a time: 20 minutes
+test-long: $(STAMP) ## the long ones, one at a time, and a rebuild of a long log: half an hour
 	$(BIN)/python -m pytest -m long --durations=0 -vv --no-header
+	$(BIN)/python -m benchmarks.rebuilding --videos 10000 --also 1000
 
 FAULTS ?= 60
 VIDEOS ?= 400
@@ -65,6 +66,9 @@ bench: $(STAMP) ## the benchmarks, with machine and date
 
 bench-engine: $(STAMP) ## the engine alone: latency, throughput, and where the time goes
 	$(BIN)/python -m benchmarks.engine
+
+bench-rebuild: $(STAMP) ## a rebuild of 1,000,000 facts, beside its floors: LOG=50000 videos, of which ALSO=5000 in two spaces
+	$(BIN)/python -m benchmarks.rebuilding --videos $(or $(LOG),50000) --also $(or $(ALSO),5000)
 
 bench-consume: $(STAMP) ## a function that does nothing beside plain aiokafka, and how soon a dead worker's work goes on
 	$(BIN)/python -m benchmarks.consuming

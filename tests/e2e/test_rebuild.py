@@ -20,11 +20,14 @@ from tests.e2e.test_rewind import caught_up, chronos, videos
 from tests.stack import Hands, Stack, until
 
 
-async def test_the_new_side_is_the_old_one_row_for_row_and_so_it_stays(hands: Hands, stack: Stack, tmp_path: Path):
-    await videos(hands, tmp_path, "rebuilt", 6)
-    coming = asyncio.create_task(videos(hands, tmp_path, "meanwhile", 6))
+@pytest.mark.parametrize("count", [6, pytest.param(120, marks=pytest.mark.long)])
+async def test_the_new_side_is_the_old_one_row_for_row_and_so_it_stays(
+    hands: Hands, stack: Stack, tmp_path: Path, count: int
+):
+    await videos(hands, tmp_path, f"rebuilt-{count}", count)
+    coming = asyncio.create_task(videos(hands, tmp_path, f"meanwhile-{count}", count))  # 12 events each
     result = await rebuilding.rebuild(hands.settings)
-    assert result.facts > 60
+    assert result.facts > 10 * count
     await coming
     await until("all is acked", lambda: caught_up(hands))
     await both_sides_are_alike(hands)
@@ -35,17 +38,17 @@ async def test_the_new_side_is_the_old_one_row_for_row_and_so_it_stays(hands: Ha
     assert time.monotonic() - began < 5
     assert await search(hands.settings, "tide", None) == found
     assert (await verify(hands.settings)).ok
-    await videos(hands, tmp_path, "afterwards", 2)
+    await videos(hands, tmp_path, f"afterwards-{count}", 2)
     await both_sides_are_alike(hands)
 
     began = time.monotonic()
     assert await switching.rollback(hands.settings, "a test") == sides.LAYOUT
     assert time.monotonic() - began < 5
     assert {one["videoId"] for one in json.loads((await chronos(stack, "status", "--json")).stdout)} >= {
-        "afterwards-0", "afterwards-1",
+        f"afterwards-{count}-0", f"afterwards-{count}-1",
     }  # fmt: skip
     assert await switching.drop(hands.settings, "a test") == result.schema
-    await videos(hands, tmp_path, "at last", 1)
+    await videos(hands, tmp_path, f"at last-{count}", 1)
     assert (await verify(hands.settings)).ok
 
 
