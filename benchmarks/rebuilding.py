@@ -65,7 +65,7 @@ class Figures:
         lines = [
             f"the rebuild: {self.rebuilt:.1f} s, {self.records / self.rebuilt:,.0f} records/s, "
             f"{self.rows / self.rebuilt:,.0f} rows/s; the vector index {self.index:.1f} s more",
-            f"floors, one process each: the topics read in {self.read:.1f} s, {self.records / self.read:,.0f} records/s;",
+            f"floors, one process each: topics read in {self.read:.1f} s, {self.records / self.read:,.0f} records/s;",
             f"{self.rows} rows copied in {self.copied:.1f} s, {self.rows / self.copied:,.0f} rows/s",
             f"that is {self.slower():.2f} times the slower floor; memory of a process at most {self.memory >> 20} MB",
             f"search p95: {self.p95_before:.1f} ms before, {self.p95_during:.1f} ms during a rebuild; "
