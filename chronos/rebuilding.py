@@ -157,7 +157,8 @@ class _Loading:
         with ProcessPoolExecutor(
             processes, multiprocessing.get_context("spawn"), initializer=_child, initargs=(counter,)
         ) as pool:
-            for units in (_by_number(rest), _by_number(commands)):
+            shares = [share for n in range(processes) if (share := commands[n::processes])]
+            for units in (_by_number(rest), shares):
                 done += await self._share_out(pool, units, counter, processes)
         return done
 

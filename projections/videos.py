@@ -122,8 +122,10 @@ def _reached(me: Key, event: VideoEvent, received: Received, version: Version) -
     """A video's status is its newest run's; a run's is the highest that was said of it."""
     status = REACHES[type(event)]
     error = error_json(event.error) if isinstance(event, FunctionFailed) else None
-    run_id = event.run_id if isinstance(event, RunCancelled) else received.run_id  # a person's fact names its run
-    word, at = WORDS[status], version._replace(run=to_bytes(run_id)).at(status)
+    run_id, word = received.run_id, WORDS[status]
+    if isinstance(event, RunCancelled):  # a person's fact names its run
+        run_id, version = event.run_id, version._replace(run=to_bytes(event.run_id))
+    at = version.at(status)
     yield Put(VIDEOS, me, "status", (word, run_id, error, received.at), at)
     yield Put(RUNS, (*me, run_id), "status", (word, error, received.at), at)
 
