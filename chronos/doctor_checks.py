@@ -17,6 +17,7 @@ from chronos import house, sides
 from chronos.broker import Broker, differences
 from chronos.config import NotRunning, Settings
 from chronos.doctor import SECONDS, Asked, Finding
+from chronos.embedders import Embedders
 from chronos.pipeline import EVENTS, FUNCTIONS
 from schemas.__main__ import check as schema_problems
 from schemas.catalogue import CATALOGUE
@@ -24,6 +25,7 @@ from schemas.released import AVSC
 from schemas.topics import TOPICS
 from streams import postgres
 from streams.kafka import BrokerAway, Cluster, Topics
+from streams.postgres import load_queries
 from streams.providers import Providers
 
 GIB = 1 << 30
@@ -229,6 +231,25 @@ async def pace(settings: Settings) -> Finding:
     return Finding("pace", True, said or "every provider may be called")
 
 
+async def spaces(settings: Settings) -> Finding:
+    """Whether the embedding space that search uses is one of these settings."""
+    async with sides.one_connection(settings) as connection:
+        try:
+            await connection.execute(sides.SQL["use_active"], sides.LAYOUT)
+            rows = await connection.fetch(load_queries("projections.sql", "spaces.sql")["states"])
+        except asyncpg.UndefinedTableError:
+            rows = []
+    used = next((row["space"] for row in rows if row["state"] != "retired"), None)
+    embedders = Embedders(settings)
+    if used is None:
+        return Finding("spaces", True, "no embedding space yet: the first worker makes one")
+    if not embedders.allows(used):
+        remedy = "give its price in CHRONOS_EMBEDDING_PRICES, or switch: chronos embeddings list"
+        return Finding("spaces", False, f"search uses {used}, whose model has no price here", remedy)
+    other = f"; the settings name {embedders.default}" if used != embedders.default else ""
+    return Finding("spaces", True, f"search uses {used}{other}")
+
+
 async def disk(settings: Settings) -> Finding:
     place = settings.home if settings.home.exists() else Path()
     free = shutil.disk_usage(place).free
@@ -247,6 +268,7 @@ CHECKS = (
     Asked("storage", storage),
     Asked("ai", provider),
     Asked("pace", pace, needs="database"),
+    Asked("spaces", spaces, needs="database"),
     Asked("functions", functions, needs="broker"),
     Asked("projection", projection, needs="broker"),
 )

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from chronos import comparing, filling, spaces
+from chronos import comparing, doctor_checks, filling, spaces
 from chronos.comparing import TooDifferent
 from chronos.config import Settings
 from chronos.searching import search
@@ -127,6 +127,13 @@ async def test_an_abort_calls_off_what_was_asked_for_and_the_same_again_goes_on(
     assert (await states(hands))["text-embedding-3-small/256"] == ("building", 9)
     await until("all is acked", lambda: caught_up(hands))
     assert (await verify(hands.settings)).ok
+
+
+async def test_doctor_names_the_space_and_what_to_do_where_its_model_is_not_allowed(settings: Settings):
+    assert (await doctor_checks.spaces(settings)).found == f"search uses {SMALL}"
+    elsewhere = settings.model_copy(update={"local_ai": True, "embedding_model": "multilingual-e5-small"})
+    found = await doctor_checks.spaces(elsewhere)
+    assert (found.ok, "CHRONOS_EMBEDDING_PRICES" in found.remedy) == (False, True)
 
 
 @pytest.mark.parametrize(
