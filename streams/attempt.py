@@ -171,7 +171,7 @@ class _Run:
                 error = PastDeadline(f"still at work after {function.deadline:.0f} s")
             if not isinstance(judge(error, 1, function.retry), Dead):
                 log.debug("attempt raised", exc_info=True)
-            return judge(error, self._lease.attempt, function.retry)
+            return judge(error, self._lease.attempt, function.retry, charged=not self._lease.reemit)
         return Done()
 
     async def _cancelled(self) -> Outcome:

@@ -14,7 +14,7 @@ from schemas.running import FunctionFailed
 from schemas.transcription import TranscribeRequested, TranscriptionStarted
 from streams.attempt import Acked, Aside, Outcome, Workplace, process
 from streams.codec import Codec, Received
-from streams.journal import NO_REWIND, Journal, prepare
+from streams.journal import NO_REWIND, Journal, Rewind, prepare
 from streams.kafka import DeliveryFailed, Stored
 from streams.paying import Till
 from streams.postgres import Pool, connect
@@ -72,11 +72,11 @@ def received() -> Received:
     return Received(event, ids[0], ids[1], 1, datetime.now(UTC), Record("t", 0, 0, 0, b"", b"x"), "", ids[2])
 
 
-async def until_acked(work: Workplace, one: Received) -> Outcome:
+async def until_acked(work: Workplace, one: Received, rewind: Rewind = NO_REWIND) -> Outcome:
     outcome: Outcome = Aside(0.0)
     while isinstance(outcome, Aside):
         await asyncio.sleep(outcome.seconds)
-        outcome = await process(work, one, NO_REWIND)
+        outcome = await process(work, one, rewind)
     return outcome
 
 
@@ -117,3 +117,29 @@ async def test_an_ending_whose_telling_failed_is_told_later_and_once(pool: Pool,
     assert await process(place, one, NO_REWIND) == Acked()
     assert await process(place, one, NO_REWIND) == Acked()
     assert len(box.failures()) == 1
+
+
+class Weather:
+    """Something outside that is bad so many times."""
+
+    bad = 0
+
+
+@function("weathered", retry=Retry(attempts=2, first=0.01))
+async def weathered(request: TranscribeRequested, step: Step) -> AsyncIterator[TranscriptionStarted]:
+    if Weather.bad:
+        Weather.bad -= 1
+        raise TimeoutError("bad weather")
+    yield TranscriptionStarted(video_id=request.video_id, creator_id=request.creator_id, attempt=step.attempt)
+
+
+async def test_what_completed_at_its_last_attempt_is_told_again_as_it_was_whatever_the_weather(pool: Pool, box: Box):
+    """It has no attempt to spare: a completed video must not fail because somebody wanted to hear of it again."""
+    place, one = work(pool, box, weathered), received()
+    Weather.bad = 1
+    assert await until_acked(place, one) == Acked()
+    Weather.bad = 3
+    assert await until_acked(place, one, Rewind(1, reemit=True)) == Acked()
+    assert box.failures() == []
+    first, again = [record.value for record in box.sent if record.topic == TranscriptionStarted.name]
+    assert first == again
