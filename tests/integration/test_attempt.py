@@ -5,16 +5,19 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
+import asyncpg
 import pytest
 
 from schemas.event import Coordinates
 from schemas.running import FunctionFailed
 from schemas.transcription import TranscribeRequested, TranscriptionStarted
+from streams import attempt
 from streams.attempt import Acked, Aside, Outcome, Workplace, process
 from streams.codec import Codec, Received
-from streams.journal import NO_REWIND, Journal, Rewind, prepare
+from streams.journal import NO_REWIND, Asked, Grant, Journal, Rewind, Settlement, prepare
 from streams.kafka import DeliveryFailed, Stored
 from streams.paying import Till
 from streams.postgres import Pool, connect
@@ -143,3 +146,35 @@ async def test_what_completed_at_its_last_attempt_is_told_again_as_it_was_whatev
     assert box.failures() == []
     first, again = [record.value for record in box.sent if record.topic == TranscriptionStarted.name]
     assert first == again
+
+
+class Sick(Journal):
+    """A journal that the database refuses statements of, once each."""
+
+    def __init__(self, pool: Pool, *refused: str) -> None:
+        super().__init__(pool)
+        self.refused = set(refused)
+
+    async def begin(self, asked: Asked) -> Grant:
+        self._refuse("begin")
+        return await super().begin(asked)
+
+    async def _settle_all(self, settlements: Sequence[Settlement]) -> list[bool]:
+        self._refuse("settle")
+        return await super()._settle_all(settlements)
+
+    def _refuse(self, what: str) -> None:
+        if what in self.refused:
+            self.refused.discard(what)
+            raise asyncpg.UndefinedTableError(f"no table to {what} in")
+
+
+@pytest.mark.parametrize("refused", ["begin", "settle"])
+async def test_what_the_database_refuses_is_tried_again(
+    pool: Pool, box: Box, monkeypatch: pytest.MonkeyPatch, refused: str
+):
+    """A record that nobody acks and nobody tries again would hold its partition's offset for ever."""
+    monkeypatch.setattr(attempt, "UNFORESEEN", 0.01)
+    place, one = replace(work(pool, box, weathered), journal=Sick(pool, refused)), received()
+    assert await until_acked(place, one) == Acked()
+    assert len(box.sent) == 1 + (refused == "settle")
