@@ -14,7 +14,6 @@ from chronos import app
 from chronos.adapters.log_transcripts import LogTranscripts
 from chronos.config import Settings
 from chronos.working import chunking, shape, speech
-from schemas.topics import TOPICS
 from schemas.transcription import AudioExtracted
 from streams.codec import Codec, Received, Undecodable
 from streams.journal import Journal, Rewind
@@ -49,6 +48,11 @@ class Foreseer:
         self._ports = self._without_effects()
         self._planned: set[str] = set()
         self._audio: dict[str, AudioExtracted] | None = None
+
+    async def close(self) -> None:
+        """Closes the connections to providers, of whom nothing was asked."""
+        for name in {"speech", "embedder"} & self._ports.keys():
+            await self._ports[name].close()
 
     async def look(self, records: Iterable[Record], rewind: Rewind, into: Foresight) -> None:
         """Adds what these records would come to."""
@@ -101,12 +105,13 @@ class Foreseer:
     async def _sounds(self) -> dict[str, AudioExtracted]:
         """What was found in each video before, by the id of the request."""
         if self._audio is None:
-            self._audio = await asyncio.to_thread(self._read_sounds)
+            partitions = await app.partitions(self._settings, [AudioExtracted.name])
+            self._audio = await asyncio.to_thread(self._read_sounds, partitions)
         return self._audio
 
-    def _read_sounds(self) -> dict[str, AudioExtracted]:
+    def _read_sounds(self, partitions: Mapping[str, int]) -> dict[str, AudioExtracted]:
         scan = LogScan(app.cluster(self._settings))
-        ends = scan.ends({AudioExtracted.name: TOPICS[AudioExtracted.name].partitions})
+        ends = scan.ends(partitions)
         begins, until = {p: low for p, (low, _) in ends.items()}, {p: high for p, (_, high) in ends.items()}
         found: dict[str, AudioExtracted] = {}
         for batch in scan.read(until, begins):

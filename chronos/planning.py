@@ -220,9 +220,12 @@ async def _foresee(
     async with journal_pool(settings) as pool:
         ids = await app.topic_ids(settings)
         foreseer = Foreseer(settings, function, app.codec(ids), pool)
-        while (records := await asyncio.to_thread(next, batches, None)) is not None:
-            progress("plan", foresight.events / max(1, total))
-            await foreseer.look(records, Rewind(NEXT, reemit), foresight)
+        try:
+            while (records := await asyncio.to_thread(next, batches, None)) is not None:
+                progress("plan", foresight.events / max(1, total))
+                await foreseer.look(records, Rewind(NEXT, reemit), foresight)
+        finally:
+            await foreseer.close()
         return foresight, await _seconds(pool, function, foresight)
 
 

@@ -52,11 +52,11 @@ class Rehearsal:
 
     attempt = 1
 
-    def __init__(self, function: Function, input_id: str, journal: Journal, purchases: Purchases) -> None:
+    def __init__(self, function: Function, input_id: str, books: tuple[Journal, Purchases], planned: set[str]) -> None:
         self.input_id = input_id
         self.foreseen = Foreseen()
-        self._function, self._journal, self._purchases = function, journal, purchases
-        self.planned: set[str] = set()
+        self._function, self._planned = function, planned
+        self._journal, self._purchases = books
 
     async def __call__(self, name: str, effect: Callable[P, Awaitable[R]], *args: P.args, **kwargs: P.kwargs) -> R:
         return await effect(*args, **kwargs)
@@ -75,7 +75,7 @@ class Rehearsal:
         self, name: str, call: PaidCall[A], arguments: Sequence[A], *, size: int
     ) -> AsyncIterator[list[tuple[A, Kept]]]:
         keys = [call.key(argument) for argument in arguments]
-        have = await self._purchases.bought(keys) | self.planned
+        have = await self._purchases.bought(keys) | self._planned
         self.foreseen.remembered += len(have.intersection(keys))
         for at in range(0, len(arguments), size):
             part = dict(zip(keys[at : at + size], arguments[at : at + size], strict=True))
@@ -102,8 +102,7 @@ async def rehearse(
     planned: set[str],
 ) -> Foreseen:
     """What one run would use. `planned`: keys that runs before it in the same plan would buy; they are added to."""
-    steps = Rehearsal(function, received.id, *books)
-    steps.planned = planned
+    steps = Rehearsal(function, received.id, books, planned)
     try:
         async for _ in function.body(received.event, steps, **ports):
             pass

@@ -17,23 +17,15 @@ from schemas.transcription import TranscribeRequested, TranscriptionStarted
 from streams import attempt
 from streams.attempt import Acked, Aside, Outcome, Workplace, process
 from streams.codec import Codec, Received
-from streams.journal import NO_REWIND, Asked, Grant, Journal, Rewind, Settlement, prepare
+from streams.journal import NO_REWIND, Asked, Grant, Journal, Rewind, Settlement
 from streams.kafka import DeliveryFailed, Stored
 from streams.paying import Till
-from streams.postgres import Pool, connect
+from streams.postgres import Pool
 from streams.providers import Providers
 from streams.purchases import Purchases
 from streams.record import Record
 from streams.retry import Retry
 from streams.stage import Function, Step, function
-
-
-@pytest.fixture
-async def pool(database_url: str) -> AsyncIterator[Pool]:
-    pool = await connect(database_url)
-    await prepare(pool)
-    yield pool
-    await pool.close()
 
 
 class Box:
