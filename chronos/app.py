@@ -4,7 +4,7 @@ so that a command answers at once; what works is put together in `working.py`.""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 
 from chronos.adapters.file_storage import FileStorage
@@ -14,7 +14,7 @@ from chronos.config import Settings
 from chronos.embedders import Embedders
 from chronos.pipeline import FUNCTIONS
 from chronos.sides import drop_schema, prepare_schema, projection_pool
-from schemas.topics import PARTITIONS, TOPICS
+from schemas.topics import TOPICS
 from streams.codec import Codec
 from streams.kafka import Cluster, Topics
 from streams.reading import LogScan, committed
@@ -26,6 +26,7 @@ __all__ = [
     "drop_schema",
     "embedders",
     "lag",
+    "partitions",
     "prepare_schema",
     "projection_pool",
     "store",
@@ -74,6 +75,17 @@ async def topic_ids(settings: Settings) -> dict[str, tuple[str, int]]:
     return await asyncio.to_thread(Topics(cluster(settings)).ids, TOPICS)
 
 
+async def partitions(settings: Settings, names: Iterable[str]) -> dict[str, int]:
+    """How many partitions topics have on the broker, in this order: they may have grown.
+
+    Raises:
+        BrokerAway, TopicsMissing: with the remedy.
+    """
+    names = list(names)
+    ids = await asyncio.to_thread(Topics(cluster(settings)).ids, names)
+    return {name: ids[name][1] for name in names}
+
+
 def codec(ids: dict[str, tuple[str, int]]) -> Codec:
     return Codec({name: topic_id for name, (topic_id, _) in ids.items()})
 
@@ -86,7 +98,7 @@ async def total_lag(settings: Settings) -> int:
 
 async def lag(settings: Settings, function: Function) -> int:
     """Events of its topics that a function has not finished."""
-    partitions = {event.name: PARTITIONS for event in function.consumes}
-    ends = await asyncio.to_thread(LogScan(cluster(settings)).ends, partitions)
+    counts = await partitions(settings, [event.name for event in function.consumes])
+    ends = await asyncio.to_thread(LogScan(cluster(settings)).ends, counts)
     done = await asyncio.to_thread(committed, cluster(settings), function.group(), ends)
     return sum(max(0, high - done.get(place, low)) for place, (low, high) in ends.items())

@@ -30,6 +30,7 @@ from streams.providers import Providers
 
 GIB = 1 << 30
 LITTLE_DISK = 2 * GIB
+NO_DATABASE = (NotRunning, OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
 BEHIND = 10_000  # records; more is either a long backlog or a projection that does not move
 
 
@@ -124,7 +125,7 @@ async def _projection_group(settings: Settings) -> str:
     try:
         async with sides.one_connection(settings) as connection:
             return await sides.active_group(connection)
-    except (NotRunning, OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+    except NO_DATABASE:
         return sides.GROUP
 
 
@@ -216,7 +217,7 @@ async def pace(settings: Settings) -> Finding:
     """Whether the workers may call the providers, by what they have written down of them."""
     try:
         pool = await postgres.connect(settings.database(), most=1)
-    except (NotRunning, OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+    except NO_DATABASE as error:
         return Finding("pace", False, str(error), "the database first")
     try:
         troubles = await Providers(pool).troubles()
@@ -233,12 +234,14 @@ async def pace(settings: Settings) -> Finding:
 
 async def spaces(settings: Settings) -> Finding:
     """Whether the embedding space that search uses is one of these settings."""
-    async with sides.one_connection(settings) as connection:
-        try:
+    try:
+        async with sides.one_connection(settings) as connection:
             await connection.execute(sides.SQL["use_active"], sides.LAYOUT)
             rows = await connection.fetch(load_queries("projections.sql", "spaces.sql")["states"])
-        except asyncpg.UndefinedTableError:
-            rows = []
+    except asyncpg.UndefinedTableError:
+        rows = []
+    except NO_DATABASE as error:
+        return Finding("spaces", False, str(error), "the database first")
     used = next((row["space"] for row in rows if row["state"] != "retired"), None)
     embedders = Embedders(settings)
     if used is None:

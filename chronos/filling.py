@@ -22,7 +22,6 @@ from chronos.sending import Sender, Sent, sender
 from chronos.switching import lag_of
 from chronos.working import chunking
 from schemas.batch import EmbeddingsBatchReprocess, VideoFilter
-from schemas.topics import TOPICS
 from schemas.transcription import Transcript
 from streams.identity import Place, emitted_run, record_id
 from streams.journal import prepare
@@ -137,7 +136,7 @@ async def _nobody_is_missed(settings: Settings) -> None:
     while, and the projection may be behind."""
     await asyncio.sleep(BELIEVED + LOOK)
     scan = LogScan(app.cluster(settings))
-    ends = await asyncio.to_thread(scan.ends, {event.name: TOPICS[event.name].partitions for event in EVENTS})
+    ends = await asyncio.to_thread(scan.ends, await app.partitions(settings, [event.name for event in EVENTS]))
     ids = await app.topic_ids(settings)
     there = (
         [ids[topic][0] for topic, _ in ends],

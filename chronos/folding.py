@@ -17,8 +17,9 @@ from chronos.sides import group_of, sides
 from chronos.sides import prepare as prepare_sides
 from streams import postgres
 from streams.journal import prepare
+from streams.member import Projector
 from streams.postgres import Pool
-from streams.projector import Folding, Projector
+from streams.projector import Folding
 
 log = structlog.get_logger()
 

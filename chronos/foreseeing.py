@@ -16,7 +16,6 @@ from chronos.adapters.projected_spaces import ProjectedSpaces
 from chronos.config import Settings
 from chronos.embedders import Embedders
 from chronos.working import chunking, shape, speech
-from schemas.topics import TOPICS
 from schemas.transcription import AudioExtracted
 from streams.codec import Codec, Received, Undecodable
 from streams.erasing import Eraser
@@ -49,8 +48,15 @@ class Foreseer:
         self._settings, self._function, self._codec, self._pool = settings, function, codec, pool
         self._journal, self._eraser, self._reckoning = Journal(pool), Eraser(pool), Reckoning(Purchases(pool))
         self.fingerprint = function.fingerprint(shape(settings, function))
+        self._embedders = Embedders(settings)
         self._ports = self._without_effects()
         self._audio: dict[str, AudioExtracted] | None = None
+
+    async def close(self) -> None:
+        """Closes the connections to providers, of whom nothing was asked."""
+        await self._embedders.close()
+        if "speech" in self._ports:
+            await self._ports["speech"].close()
 
     async def look(self, records: Iterable[Record], rewind: Rewind, into: Foresight) -> None:
         """Adds what these records would come to."""
@@ -94,7 +100,7 @@ class Foreseer:
         if "spaces" in self._function.ports:
             transcripts = LogTranscripts(LogReader(app.cluster(self._settings)), self._codec, self._eraser)
             return {
-                "spaces": ProjectedSpaces(self._pool, Embedders(self._settings)),
+                "spaces": ProjectedSpaces(self._pool, self._embedders),
                 "chunking": chunking(self._settings),
                 "transcripts": transcripts,
             }
@@ -103,12 +109,13 @@ class Foreseer:
     async def _sounds(self) -> dict[str, AudioExtracted]:
         """What was found in each video before, by the id of the request."""
         if self._audio is None:
-            self._audio = await asyncio.to_thread(self._read_sounds)
+            partitions = await app.partitions(self._settings, [AudioExtracted.name])
+            self._audio = await asyncio.to_thread(self._read_sounds, partitions)
         return self._audio
 
-    def _read_sounds(self) -> dict[str, AudioExtracted]:
+    def _read_sounds(self, partitions: Mapping[str, int]) -> dict[str, AudioExtracted]:
         scan = LogScan(app.cluster(self._settings))
-        ends = scan.ends({AudioExtracted.name: TOPICS[AudioExtracted.name].partitions})
+        ends = scan.ends(partitions)
         begins, until = {p: low for p, (low, _) in ends.items()}, {p: high for p, (_, high) in ends.items()}
         found: dict[str, AudioExtracted] = {}
         for batch in scan.read(until, begins):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Container, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,8 +17,8 @@ from chronos.config import Settings
 from chronos.foreseeing import Foreseer, Foresight
 from chronos.offsets import BadWay, Ground, Place, Way, scope, targets
 from chronos.pipeline import EVENTS, FUNCTIONS, PROJECTION_GROUP
+from chronos.replaced import replaced
 from schemas.event import Coordinates
-from schemas.topics import TOPICS
 from streams import postgres
 from streams.journal import Rewind, prepare
 from streams.postgres import Pool, load_queries
@@ -109,15 +109,10 @@ def topics_of(group: str) -> list[str]:
     """
     groups = {function.group(): sorted(event.name for event in function.consumes) for function in FUNCTIONS}
     groups[PROJECTION_GROUP] = sorted(event.name for event in EVENTS)
-    name = PROJECTION_GROUP if _is_projection(group) else group if group in groups else f"chronos.{group}"
+    name = PROJECTION_GROUP if sides.is_projection(group) else group if group in groups else f"chronos.{group}"
     if name not in groups:
         raise NoSuchGroup(f"no group is called {group!r}: there are {', '.join(sorted(groups))}")
     return groups[name]
-
-
-def _is_projection(group: str) -> bool:
-    """Each side of the projection has a group of its own."""
-    return group == PROJECTION_GROUP or group.startswith(f"{PROJECTION_GROUP}.")
 
 
 def full_name(group: str) -> str:
@@ -128,9 +123,15 @@ def full_name(group: str) -> str:
 async def ground(settings: Settings, group: str, topics: Sequence[str] = ()) -> Ground:
     """Where a group stands, in all of its partitions or in those of some topics."""
     cluster = app.cluster(settings)
-    names = {name: TOPICS[name].partitions for name in topics_of(group)}
+    names = await app.partitions(settings, topics_of(group))
     ends = scope(await asyncio.to_thread(LogScan(cluster).ends, names), topics)
     return Ground(ends, await asyncio.to_thread(committed, cluster, group, ends))
+
+
+def _as_new(here: Ground, topics: Container[str]) -> Ground:
+    """A group that says nothing of a partition of a topic that was made anew or has grown stands at its beginning."""
+    begun = {place: low for place, (low, _) in here.ends.items() if place[0] in topics}
+    return Ground(here.ends, begun | {place: min(at, here.ends[place][1]) for place, at in here.committed.items()})
 
 
 async def plan(
@@ -150,7 +151,7 @@ async def plan(
     if group == PROJECTION_GROUP:
         async with sides.one_connection(settings) as connection:
             group = await sides.active_group(connection)
-    here = await ground(settings, group, topics)
+    here = _as_new(await ground(settings, group, topics), await replaced(settings, group))
     cluster = app.cluster(settings)
 
     def at(moment: datetime) -> dict[Place, int]:
@@ -161,7 +162,7 @@ async def plan(
         raise BadWay(f"group {group} has committed nothing there yet: it reads from the beginning anyway")
     moves = {place: (here.committed.get(place, here.ends[place][0]), target) for place, target in found.items()}
     skipped = sum(max(0, target - begin) for begin, target in moves.values())
-    if _is_projection(group) and skipped:
+    if sides.is_projection(group) and skipped:
         raise BadWay("a projection cannot skip events: its tables would not be what the log says")
     back = {place: (target, begin) for place, (begin, target) in moves.items() if target < begin}
     events = sum(begin - target for target, begin in back.values())
@@ -220,9 +221,12 @@ async def _foresee(
         await prepare(pool)
         ids = await app.topic_ids(settings)
         foreseer = Foreseer(settings, function, app.codec(ids), pool)
-        while (records := await asyncio.to_thread(next, batches, None)) is not None:
-            progress("plan", foresight.events / max(1, total))
-            await foreseer.look(records, Rewind(NEXT, reemit), foresight)
+        try:
+            while (records := await asyncio.to_thread(next, batches, None)) is not None:
+                progress("plan", foresight.events / max(1, total))
+                await foreseer.look(records, Rewind(NEXT, reemit), foresight)
+        finally:
+            await foreseer.close()
         return foresight, await _seconds(pool, function, foresight)
 
 

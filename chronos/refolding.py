@@ -15,7 +15,6 @@ from chronos.pipeline import EVENTS, FUNCTIONS
 from schemas.catalogue import CATALOGUE
 from schemas.embedding import ChunksEmbedded, EmbeddingsCompleted, TranscriptChunked
 from schemas.event import Event
-from schemas.topics import TOPICS
 from streams.postgres import Connection, Pool
 from streams.projector import Batch, Folding, Place
 from streams.reading import LogScan, committed
@@ -40,14 +39,15 @@ async def acked(settings: Settings) -> Acked:
 
 
 async def _committed(settings: Settings, function: Function) -> Mapping[Place, int]:
-    places = [(event.name, n) for event in function.consumes for n in range(TOPICS[event.name].partitions)]
+    counts = await app.partitions(settings, (event.name for event in function.consumes))
+    places = [(name, number) for name, count in counts.items() for number in range(count)]
     return await asyncio.to_thread(committed, app.cluster(settings), function.group(), places)
 
 
 async def log_ends(settings: Settings, names: Iterable[str] | None = None) -> Ends:
     """The ends of topics; of all that is folded or carries paid results, if none is named."""
     wanted = dict.fromkeys((*EFFECTS_FIRST, *(event.name for event in EVENTS), *CARRIERS))
-    partitions = {name: TOPICS[name].partitions for name in (wanted if names is None else names)}
+    partitions = await app.partitions(settings, wanted if names is None else names)
     return await asyncio.to_thread(LogScan(app.cluster(settings)).ends, partitions)
 
 

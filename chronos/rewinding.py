@@ -12,6 +12,8 @@ from chronos import app, operations
 from chronos.config import Settings
 from chronos.offsets import Place
 from chronos.planning import Plan, journal_pool
+from chronos.replaced import forget_older
+from chronos.sides import is_projection
 from streams.chosen import Chosen
 from streams.journal import Rewind
 from streams.kafka import BrokerAway
@@ -54,6 +56,8 @@ async def execute(settings: Settings, planned: Plan, *, reason: str | None, pati
             await Chosen(pool, ids).ask(planned.group, planned.chosen, Rewind(number, planned.reemit))
             outcome = Outcome(number, 0, True, len(planned.chosen))
         else:
+            if is_projection(planned.group):
+                await forget_older(settings)
             await progress.want(planned.group, planned.targets, number, reemit=planned.reemit)
             try:
                 outcome = await _fulfil(settings, progress, planned, number, patience)

@@ -43,6 +43,11 @@ def group_of(schema: str) -> str:
     return GROUP if schema == LAYOUT else f"{GROUP}.{schema}"
 
 
+def is_projection(group: str) -> bool:
+    """Each side of the projection has a group of its own."""
+    return group == GROUP or group.startswith(f"{GROUP}.")
+
+
 @asynccontextmanager
 async def projection_pool(settings: Settings, *, most: int = 4, schema: str | None = None) -> AsyncIterator[Pool]:
     """Connections that find the projection's tables, which are made where they are missing. Without a schema they are

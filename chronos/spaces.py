@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -18,7 +18,6 @@ from chronos.sending import Sender, sender
 from schemas.embedding import ChunkRequested
 from schemas.event import Coordinates, Fact
 from schemas.spaces import SpaceActivated, SpaceRegistered, SpaceRetired
-from schemas.topics import TOPICS
 from streams.codec import Codec
 from streams.postgres import Pool, load_queries
 from streams.reading import LogReader, LogScan
@@ -83,7 +82,8 @@ async def ensure_space(settings: Settings, embedders: Embedders, codec: Codec, s
     """Registers and activates the space of the settings where there is none yet, or where the active one's model is not
     allowed here. The log is asked, and not the tables: they may be empty for a while, and nobody's switch must be
     undone."""
-    active = await asyncio.to_thread(_activated_last, settings, codec)
+    partitions = await app.partitions(settings, [SpaceActivated.name])
+    active = await asyncio.to_thread(_activated_last, LogScan(app.cluster(settings)), partitions, codec)
     if active is not None and embedders.allows(active):
         if active != embedders.default:
             remedy = f"chronos embeddings build {embedders.default}, then chronos embeddings switch"
@@ -95,9 +95,8 @@ async def ensure_space(settings: Settings, embedders: Embedders, codec: Codec, s
     log.info("embedding space activated", space=embedders.default, why=why)
 
 
-def _activated_last(settings: Settings, codec: Codec) -> str | None:
-    scan = LogScan(app.cluster(settings))
-    ends = scan.ends({SpaceActivated.name: TOPICS[SpaceActivated.name].partitions})
+def _activated_last(scan: LogScan, partitions: Mapping[str, int], codec: Codec) -> str | None:
+    ends = scan.ends(partitions)
     until, begins = {p: high for p, (_, high) in ends.items()}, {p: low for p, (low, _) in ends.items()}
     records = [record for batch in scan.read(until, begins) for record in batch]
     last = max(records, key=lambda record: record.timestamp_ms, default=None)

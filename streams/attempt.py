@@ -27,6 +27,8 @@ log = structlog.get_logger()
 MOST_CRASHES = 2
 """Workers that may die over an input that ran alone in them. One could be chance: a deploy that was in a hurry."""
 
+UNFORESEEN = 5.0  # seconds until what nobody foresaw is tried again: a person may mend it meanwhile
+
 
 class PastDeadline(Unavailable):
     """An attempt hung: it took longer than its function allows."""
@@ -73,6 +75,14 @@ class Workplace:
 
 async def process(work: Workplace, received: Received, rewind: Rewind, *, alone: bool = False) -> Outcome:
     """Processes one event as far as it can be now. Raises only CancelledError, after the attempt was given back."""
+    try:
+        return await _process(work, received, rewind, alone=alone)
+    except Exception:  # around the attempt: the journal refuses a statement, say. Without another try it would be lost
+        log.exception("could not be processed", function=work.function.name, record=str(received.record))
+        return Aside(UNFORESEEN)
+
+
+async def _process(work: Workplace, received: Received, rewind: Rewind, *, alone: bool) -> Outcome:
     key = RunKey(work.function.name, work.fingerprint, received.id)
     event, most = received.event, work.function.limit
     asked = Asked(key, received.run_id, event.owner(), event.subject(), rewind, most, alone)
@@ -114,7 +124,7 @@ async def _owned(work: Workplace, received: Received, asked: Asked, lease: Lease
         log.warning("run lost to another worker", function=work.function.name, record=str(received.record))
         await work.journal.settle(Settlement(lease, refund=True))  # it may be ours still: the database was away
         return Aside(1.0 + random.random())  # noqa: S311  # spreads workers, guards nothing
-    except asyncio.CancelledError:
+    except (asyncio.CancelledError, Exception):
         await work.journal.settle(Settlement(lease, refund=True))
         raise
 
@@ -171,7 +181,7 @@ class _Run:
                 error = PastDeadline(f"still at work after {function.deadline:.0f} s")
             if not isinstance(judge(error, 1, function.retry), Dead):
                 log.debug("attempt raised", exc_info=True)
-            return judge(error, self._lease.attempt, function.retry)
+            return judge(error, self._lease.attempt, function.retry, charged=not self._lease.reemit)
         return Done()
 
     async def _cancelled(self) -> Outcome:

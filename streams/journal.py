@@ -143,10 +143,11 @@ class Journal:
 
     async def settle(self, settlement: Settlement) -> bool:
         """False: the lease is another's by now, and nothing was written."""
-        written = await self._settle(settlement)
-        if settlement.release:
-            self._held.pop(settlement.lease.token, None)
-        return written
+        try:
+            return await self._settle(settlement)
+        finally:
+            if settlement.release:  # also where it was not written: a lease that is renewed would never end
+                self._held.pop(settlement.lease.token, None)
 
     async def over(self, function: str, fingerprint: str, inputs: Sequence[tuple[str, Rewind]]) -> set[str]:
         """Which of many inputs need no more work."""

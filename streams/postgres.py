@@ -28,10 +28,11 @@ AWAY = (
     asyncpg.CannotConnectNowError,
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
-    asyncpg.TooManyConnectionsError,
+    asyncpg.InsufficientResourcesError,  # connections, memory, disk
+    asyncpg.QueryCanceledError,  # by a limit of the server's
+    asyncpg.ReadOnlySQLTransactionError,  # another server has taken over, and this one only reads
     asyncpg.DeadlockDetectedError,
     asyncpg.SerializationError,
-    asyncpg.DiskFullError,
 )
 """What says that the database is away or busy, and not that the statement is wrong."""
 

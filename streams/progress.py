@@ -76,15 +76,17 @@ class Progress:
         Raises:
             TopicReplaced: with the remedy.
         """
-        for row in await self._pool.fetch(SQL["topics"], list(groups)):
-            if self._ids.get(row["topic"], (row["topic_id"], row["partitions"])) != (
-                row["topic_id"],
-                row["partitions"],
-            ):
-                raise TopicReplaced(
-                    f"topic {row['topic']} was made anew or has grown since {row['group']} worked on it: say where "
-                    f"it shall begin, e.g. `chronos rewind {row['group']} --to-earliest --execute`"
-                )
+        for group, topic in await self.replaced(groups):
+            raise TopicReplaced(
+                f"topic {topic} was made anew or has grown since {group} worked on it: say where it shall begin, "
+                f"e.g. `chronos rewind {group} --to-earliest --execute`"
+            )
+
+    async def replaced(self, groups: Iterable[str]) -> list[tuple[str, str]]:
+        """Groups, each with a topic that was made anew or has grown since it worked on it."""
+        rows = await self._pool.fetch(SQL["topics"], list(groups))
+        known = [(row["group"], row["topic"], (row["topic_id"], row["partitions"])) for row in rows]
+        return [(group, topic) for group, topic, then in known if self._ids.get(topic, then) != then]
 
     async def stand(self, group: str, committed: Mapping[P, int | None]) -> dict[P, Standing]:
         """Where a group stands in the partitions that it was given. Nothing is written: see `note`."""
@@ -140,10 +142,11 @@ class Progress:
     async def want(self, group: str, offsets: Mapping[P, int], number: int, *, reemit: bool) -> None:
         """Asks the owners of partitions to go elsewhere. What was known of older topics of their names is forgotten."""
         places = list(offsets)
+        topics = sorted({topic for topic, _ in places})
+        ids, counts = [self._ids[topic][0] for topic in topics], [self._ids[topic][1] for topic in topics]
         async with self._pool.acquire() as connection, connection.transaction():
-            await connection.execute(
-                SQL["forget_older"], group, self._topic_ids(places), [topic for topic, _ in places]
-            )
+            await connection.execute(SQL["forget_older"], group, ids, topics)
+            await connection.execute(SQL["recount"], group, ids, counts)
             await connection.execute(
                 SQL["want"],
                 group,

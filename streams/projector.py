@@ -1,36 +1,23 @@
-"""Folds the log into tables: rows and checkpoint in one transaction, from where both group and checkpoint allow."""
+"""Folds the log into tables: rows and checkpoint in one transaction. What reads the log for it: member.py."""
 
 from __future__ import annotations
 
-import asyncio
-import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import structlog
-from confluent_kafka import OFFSET_INVALID, Consumer, KafkaError, KafkaException, TopicPartition
 
 from streams.codec import Codec, Received, Undecodable
-from streams.kafka import Cluster, to_record
-from streams.postgres import AWAY, Connection, Pool, load_queries, patiently
-from streams.progress import Progress, Standing
+from streams.postgres import Connection, Pool, Row, load_queries, patiently
 from streams.projection import Projection, Rows, Table, fold, puts_of
-from streams.reading import watermarks
 from streams.record import Record
 from streams.writing import write
 
 log = structlog.get_logger()
 SQL = load_queries("streams.sql", "projector.sql")
 
-PROGRESS_LOOK = 1.0  # seconds: as long as a rewind may wait to be seen
-MOST = 500  # records a transaction: below 100 the commits cost more than the rows; above 1,000 a reader waits for locks
-
 Place = tuple[str, int]  # topic, partition
 Expected = Mapping[Place, int | None]  # where checkpoints should stand; None: there is none yet
-
-
-class LogTruncated(Exception):
-    """The log no longer holds an offset that the tables need next."""
 
 
 class TopicChanged(Exception):
@@ -87,16 +74,29 @@ class Folding:
             TopicChanged: with the remedy.
         """
         rows = await patiently(lambda: self.pool.fetch(SQL["checkpoints"], self.group))
-        found = {}
-        for row in rows:
-            topic_id, partitions = self.topic_ids.get(row["topic"], ("", 0))
-            if topic_id != row["topic_id"] or partitions != row["partitions"]:
-                raise TopicChanged(
-                    f"topic {row['topic']} was made anew or has grown since the tables were folded from it; "
-                    "fold them again: `chronos dev --reset` on a machine of your own, else drop the projection's schema"
-                )
-            found[row["topic"], row["partition"]] = row["next_offset"]
-        return found
+        for topic in self._replaced(rows):
+            raise TopicChanged(
+                f"topic {topic} was made anew or has grown since the tables were folded from it: fold it from its "
+                f"beginning with `chronos rewind projection --to-earliest --execute`; what only the older one said "
+                "stays in the tables until `chronos rebuild`"
+            )
+        return {(row["topic"], row["partition"]): row["next_offset"] for row in rows}
+
+    async def replaced(self) -> list[str]:
+        """Topics that were made anew or have grown since the tables were folded from them."""
+        return self._replaced(await self.pool.fetch(SQL["checkpoints"], self.group))
+
+    def _replaced(self, rows: Iterable[Row]) -> list[str]:
+        known = {(row["topic"], (row["topic_id"], row["partitions"])) for row in rows}
+        return sorted({topic for topic, then in known if self.topic_ids.get(topic, then) != then})
+
+    async def forget_older(self) -> None:
+        """Has topics that were made anew begin anew, and notes how far others have grown."""
+        topics = sorted(self.topic_ids)
+        ids, counts = zip(*(self.topic_ids[topic] for topic in topics), strict=True)
+        async with self.pool.acquire() as connection, connection.transaction():
+            await connection.execute(SQL["forget_older"], self.group, topics, ids)
+            await connection.execute(SQL["recount"], self.group, ids, counts)
 
     async def apply(self, records: Sequence[Record], expected: Expected) -> dict[Place, int]:
         """Folds records and moves the checkpoints, all or nothing. Gives where the records end.
@@ -164,137 +164,3 @@ def ends(records: Iterable[Record]) -> dict[Place, int]:
         place = (record.topic, record.partition)
         found[place] = max(found.get(place, 0), record.offset + 1)
     return found
-
-
-class Projector:
-    """A member of the projection's group: reads its partitions and folds them until it is told to stop."""
-
-    def __init__(self, folding: Folding, cluster: Cluster, group: str, *, session_timeout: float = 10.0) -> None:
-        self._folding, self._group = folding, group
-        self._expected: dict[Place, int | None] = {}
-        self._trouble: Exception | None = None
-        self._next_look = 0.0
-        self._loop = asyncio.get_running_loop()
-        self._consumer = Consumer(
-            cluster.settings(
-                {
-                    "group.id": group,
-                    "enable.auto.commit": False,
-                    "auto.offset.reset": "error",  # where to start is decided here, never by a default
-                    "session.timeout.ms": int(session_timeout * 1000),
-                    "heartbeat.interval.ms": int(session_timeout * 1000 / 3.3),
-                    "fetch.message.max.bytes": 8 * 1024 * 1024,
-                    "queued.max.messages.kbytes": 65_536,
-                    "fetch.wait.max.ms": 100,
-                    "partition.assignment.strategy": "range",
-                }
-            )
-        )
-
-    async def run(self, stop: asyncio.Event, ready: Callable[[], None] = lambda: None) -> None:
-        """Folds until `stop` is set.
-
-        Raises:
-            LogTruncated, TopicChanged: the tables cannot be right; the message names the remedy.
-        """
-        await self._folding.checkpoints()
-        self._consumer.subscribe(self._folding.topics(), on_assign=self._assigned, on_revoke=self._revoked)
-        ready()
-        try:
-            while not stop.is_set():
-                records = await asyncio.to_thread(self._poll)
-                if self._trouble is not None:
-                    raise self._trouble
-                if records:
-                    await self._apply(records)
-                await self._go_where_it_is_wanted()
-        finally:
-            await asyncio.to_thread(self._consumer.close)
-
-    def _poll(self) -> list[Record]:
-        """What there is now, or the first that comes within half a second."""
-        first = self._consumer.poll(0.5)
-        if first is None:
-            return []
-        records = []
-        for message in (first, *self._consumer.consume(MOST - 1, 0)):
-            if error := message.error():
-                if error.code() not in (KafkaError._PARTITION_EOF, KafkaError._ALL_BROKERS_DOWN, KafkaError._TRANSPORT):
-                    log.warning("consumer", error=error.str())
-                continue
-            records.append(to_record(message))
-        return records
-
-    async def _go_where_it_is_wanted(self) -> None:
-        """Once a second: a person's wish to fold a part of the log again. Its rows are joins, and stay as they are."""
-        if time.monotonic() < self._next_look:
-            return
-        self._next_look = time.monotonic() + PROGRESS_LOOK
-        progress = Progress(self._folding.pool, self._folding.topic_ids)
-        try:
-            wishes = (await progress.wanted([self._group])).get(self._group, {})
-            mine = {place: wish for place, wish in wishes.items() if place in self._expected}
-            if mine:
-                await asyncio.to_thread(self._go, {place: wish.offset for place, wish in mine.items()})
-                there = {p: Standing(wish.offset, wish.number, wish.reemit, "wanted") for p, wish in mine.items()}
-                await progress.note(self._group, there)
-        except (KafkaException, *AWAY) as error:  # to be tried again in a second
-            log.warning("rewind", error=str(error) or type(error).__name__)
-
-    def _go(self, offsets: Mapping[Place, int]) -> None:
-        places = [TopicPartition(*place, offset) for place, offset in offsets.items()]
-        for place in places:
-            self._consumer.seek(place)
-        self._consumer.commit(offsets=places, asynchronous=False)
-        log.info("reading from elsewhere", group=self._group, partitions=len(places), why="wanted")
-
-    async def _apply(self, records: list[Record]) -> None:
-        try:
-            moved = await self._folding.apply(records, self._expected)
-        except Moved:
-            log.info("checkpoint moved by another projector: reading again from there")
-            await self._read_again({(record.topic, record.partition) for record in records})
-            return
-        self._expected |= {place: max(end, self._expected.get(place) or 0) for place, end in moved.items()}
-        offsets = [TopicPartition(topic, partition, offset) for (topic, partition), offset in moved.items()]
-        try:
-            self._consumer.commit(offsets=offsets, asynchronous=True)
-        except KafkaException as error:  # the checkpoint counts; the group's offset is for people to see
-            log.debug("commit", error=str(error))
-
-    async def _read_again(self, places: Iterable[Place]) -> None:
-        checkpoints = await self._folding.checkpoints()
-        for topic, partition in places:
-            self._expected[topic, partition] = checkpoint = checkpoints.get((topic, partition))
-            await asyncio.to_thread(self._consumer.seek, TopicPartition(topic, partition, checkpoint or 0))
-
-    def _assigned(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        """Called within poll, in its thread."""
-        try:
-            consumer.assign(self._starts(consumer, partitions))
-        except Exception as error:  # noqa: BLE001  # raised again by run: librdkafka would swallow it here
-            self._trouble = error
-
-    def _starts(self, consumer: Consumer, partitions: list[TopicPartition]) -> list[TopicPartition]:
-        """The lower of group offset and checkpoint: a reset by any tool rewinds the tables, and a database that was
-        restored from a backup catches up. The tables' rows are joins, so that reading again changes nothing else."""
-        checkpoints = asyncio.run_coroutine_threadsafe(self._folding.checkpoints(), self._loop).result()
-        committed = {(p.topic, p.partition): p.offset for p in consumer.committed(partitions, timeout=10)}
-        starts = []
-        for partition in partitions:
-            place = (partition.topic, partition.partition)
-            self._expected[place] = checkpoint = checkpoints.get(place)
-            group = committed.get(place, OFFSET_INVALID)
-            start = min(group, checkpoint or 0) if group >= 0 else checkpoint or 0
-            low, _ = watermarks(consumer, partition)
-            if start < low:
-                raise LogTruncated(
-                    f"{place[0]}/{place[1]} begins at {low}, and the tables need {start}: "
-                    "the log was cut off; restore the topic, or fold the tables from what is left after a backup"
-                )
-            starts.append(TopicPartition(*place, start))
-        return starts
-
-    def _revoked(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        for partition in partitions:
-            self._expected.pop((partition.topic, partition.partition), None)

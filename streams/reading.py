@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from schemas.event import Coordinates
 from streams.kafka import BrokerAway, Cluster, to_record
@@ -177,26 +177,31 @@ class LogScan:
             BrokerAway: nothing came for half a minute.
         """
         left = {place: end for place, end in until.items() if end > begins.get(place, 0)}
+        rest = sum(end - begins.get(place, 0) for place, end in left.items())
         consumer = self._consumer()
         try:
             consumer.assign([TopicPartition(*place, begins.get(place, 0)) for place in left])
             while left:
-                records = self._batch(consumer)
-                for record in records:
-                    place = (record.topic, record.partition)
-                    if place in left and record.offset + 1 >= left[place]:
+                messages = self._batch(consumer, rest)
+                for message in messages:
+                    place, read = (message.topic() or "", message.partition() or 0), _read_up_to(message)
+                    if place in left and read >= left[place]:
                         del left[place]
                         consumer.pause([TopicPartition(*place)])
+                records = [to_record(message) for message in messages if not message.error()]
+                rest -= len(records)
                 yield [r for r in records if r.offset < until[r.topic, r.partition]]
         finally:
             consumer.close()
 
-    def _batch(self, consumer: Consumer) -> list[Record]:
+    def _batch(self, consumer: Consumer, rest: int) -> list[Message]:
+        """Records, and ends of partitions. Who asks for more than the rest waits for what does not come."""
+        most = min(self._most, max(1, rest))
         deadline = time.monotonic() + 30
         while time.monotonic() < deadline:
-            messages = consumer.consume(self._most, 0.2)
-            if records := [to_record(message) for message in messages if not message.error()]:
-                return records
+            messages = consumer.consume(most, 0.2)
+            if said := [message for message in messages if not (error := message.error()) or _is_end(error)]:
+                return said
         raise BrokerAway(f"the broker at {self._cluster.bootstrap} sent nothing for 30 s")
 
     def _consumer(self) -> Consumer:
@@ -206,7 +211,18 @@ class LogScan:
                     "group.id": "chronos.scan",
                     "enable.auto.commit": False,
                     "auto.offset.reset": "earliest",
+                    "enable.partition.eof": True,
                     "fetch.message.max.bytes": 8 * 1024 * 1024,
                 }
             )
         )
+
+
+def _is_end(error: KafkaError) -> bool:
+    return bool(error.code() == KafkaError._PARTITION_EOF)
+
+
+def _read_up_to(message: Message) -> int:
+    """The offset before which its partition is read. The last ones may hold no record: what a transaction left, or what
+    was compacted; then the partition's end says how far it is."""
+    return (message.offset() or 0) + (0 if message.error() else 1)

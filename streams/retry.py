@@ -84,17 +84,20 @@ class Retry:
         return float(wait_exponential_jitter(multiplier=self.first, max=self.cap, jitter=self.first)(state))
 
 
-def judge(error: BaseException, attempt: int, retry: Retry) -> Verdict:
-    """The ending of an attempt that raised. Unknown errors are retried: a bug may be mended while the run waits."""
+def judge(error: BaseException, attempt: int, retry: Retry, *, charged: bool = True) -> Verdict:
+    """The ending of an attempt that raised. Unknown errors are retried: a bug may be mended while the run waits.
+
+    Not `charged`: the run completed before, and says its facts again. It may have no attempt to spare, and uses none.
+    """
     said = redact(_writable(str(error) or repr(error)))  # it goes on the log, where it stays for ever
     problem = Problem(type(error).__name__, said, not isinstance(error, Refused))
     if isinstance(error, Refused):
         return Dead(problem)
     if isinstance(error, Paced):
         return Again(error.retry_after, problem, charged=False)
-    if attempt >= retry.attempts:
+    if charged and attempt >= retry.attempts:
         return Dead(problem)
-    return Again(retry.wait(attempt), problem)
+    return Again(retry.wait(attempt), problem, charged)
 
 
 def _writable(text: str) -> str:

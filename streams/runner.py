@@ -13,6 +13,7 @@ from streams.alone import Company
 from streams.attempt import Acked, Alone, Aside, Outcome, Workplace, process
 from streams.deadletter import dead_letter
 from streams.journal import NO_REWIND, Rewind
+from streams.kafka import DeliveryFailed
 from streams.lanes import Lanes
 from streams.record import Record
 
@@ -177,8 +178,14 @@ class Runner:
         """What cannot be read goes to dead-letter, and its partition goes on."""
         log.info("dead letter", function=self.name, record=str(job.record), reason=str(error))
         letter = dead_letter(job.record, self._work.function.group(), error)
-        await self._work.outbox.send(letter.topic, letter.key, letter.value, letter.headers)
-        self._finish(job)
+        while True:
+            try:
+                await self._work.outbox.send(letter.topic, letter.key, letter.value, letter.headers)
+            except DeliveryFailed as failed:
+                await asyncio.sleep(failed.retry_after)
+            else:
+                self._finish(job)
+                return
 
     def close(self) -> None:
         """The end: nothing new is taken or started from now on, whatever rebalances come while the worker stops."""

@@ -91,7 +91,7 @@ class Worker:
         self._progress, self._chosen = Progress(self._pool, ids), Chosen(self._pool, ids)
         await self._progress.check(staff.function.group() for staff in self._staff)
         self._identity = await self._journal.identity()
-        await self._refuse_an_empty_journal()
+        await self._refuse_an_empty_journal({name: count for name, (_, count) in ids.items()})
         outbox = Outbox(self._cluster)
         codec = Codec({name: topic_id for name, (topic_id, _) in ids.items()})
         try:
@@ -145,11 +145,11 @@ class Worker:
             for app in apps:
                 await app.note_progress()
 
-    async def _refuse_an_empty_journal(self) -> None:
+    async def _refuse_an_empty_journal(self, partitions: Mapping[str, int]) -> None:
         if not await self._journal.is_empty():
             return
         paid = [name for name, event in CATALOGUE.items() if event.paid_keys is not Event.paid_keys]
-        ends = await asyncio.to_thread(LogScan(self._cluster).ends, {name: TOPICS[name].partitions for name in paid})
+        ends = await asyncio.to_thread(LogScan(self._cluster).ends, {name: partitions[name] for name in paid})
         if any(high > low for low, high in ends.values()):
             raise JournalLost(
                 "the journal is empty while the log holds paid results, which would be bought again: "

@@ -72,10 +72,22 @@ class Partitions:
             name = row["name"]
             if await pool.fetchval(f"SELECT count(*) FROM (SELECT FROM {name} LIMIT {INDEX_FROM})") < INDEX_FROM:  # noqa: S608
                 continue
-            dimensions = await pool.fetchval(f"SELECT vector_dims(embedding) FROM {name} LIMIT 1")  # noqa: S608
-            log.info("building the vector index", table=name, kind=self._index)
-            await pool.execute(
-                f"CREATE INDEX CONCURRENTLY {name}_ann ON {name} "
-                f"USING {self._index} (({cast(dimensions)}) {operators(dimensions)})",
-                timeout=None,
-            )
+            async with pool.acquire() as connection:
+                if not await connection.fetchval(SQL["lock_index"], name):
+                    continue  # another process builds it
+                try:
+                    await self._build(connection, name)
+                finally:
+                    await connection.execute(SQL["unlock_index"], name)
+
+    async def _build(self, connection: Connection, name: str) -> None:
+        if name not in {row["name"] for row in await connection.fetch(SQL["unindexed"])}:
+            return  # another process has built it meanwhile
+        dimensions = await connection.fetchval(f"SELECT vector_dims(embedding) FROM {name} LIMIT 1")  # noqa: S608
+        log.info("building the vector index", table=name, kind=self._index)
+        await connection.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {name}_ann", timeout=None)
+        await connection.execute(
+            f"CREATE INDEX CONCURRENTLY {name}_ann ON {name} "
+            f"USING {self._index} (({cast(dimensions)}) {operators(dimensions)})",
+            timeout=None,
+        )

@@ -49,7 +49,7 @@ SPOKEN = {
     "streams.kafka.TooLarge": "send less at once",
     "streams.kafka.TopicsMissing": "",
     "streams.progress.TopicReplaced": "",
-    "streams.projector.LogTruncated": "",
+    "streams.member.LogTruncated": "",
     "streams.projector.TopicChanged": "",
     "streams.retry.Fault": "",
     "streams.worker.JournalLost": "",

@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from chronos.cli.letter_views import letter_json, letter_table, say_more, show_letter, summary_json
 from chronos.cli.state import Failed, Json, State, err, out, print_json
-from chronos.cli.words import age, as_text, clean, hex_lines, instant, plain
+from chronos.cli.words import instant, plain
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from chronos.deadletters import Outcome
-    from chronos.letters import Choice, Plan, Summary
-    from streams.deadletter import Letter
+    from chronos.letters import Choice, Plan
 
 ROWS = 50  # in a list for people
-SHOWN = 16 * 1024  # bytes of a letter
 
 Where = Annotated[
     list[str] | None,
@@ -83,10 +78,10 @@ def list_(
         backlog = asyncio.run(deadletters.backlog(state.settings(), progress))
     found = [(number, letter) for number, letter in enumerate(backlog, 1) if choice.takes(letter)]
     if as_json:
-        print_json({"total": len(found), "letters": [{"number": n, **_json(one)} for n, one in found[:limit]]})
+        print_json({"total": len(found), "letters": [{"number": n, **summary_json(one)} for n, one in found[:limit]]})
     elif found:
-        out().print(_table(found[: limit or ROWS]))
-        _more(len(found) - (limit or ROWS))
+        out().print(letter_table(found[: limit or ROWS]))
+        say_more(len(found) - (limit or ROWS))
     else:
         err().print("no dead letters")
 
@@ -102,9 +97,9 @@ def show(
     state: State = ctx.obj
     found = asyncio.run(deadletters.letter(state.settings(), letter))
     if as_json:
-        print_json(_whole_json(found))
+        print_json(letter_json(found))
     else:
-        _show(found)
+        show_letter(found)
 
 
 def redrive(
@@ -188,8 +183,8 @@ def _refuse_unknown(choice: Choice, plan: Plan) -> None:
 
 def _show_work(plan: Plan, done: Outcome | None, *, drop: bool) -> None:
     if plan.chosen:
-        out().print(_table([(None, one) for one in plan.chosen[:ROWS]]))
-        _more(len(plan.chosen) - ROWS)
+        out().print(letter_table([(None, one) for one in plan.chosen[:ROWS]]))
+        say_more(len(plan.chosen) - ROWS)
     for one, why in done.refused if done else plan.refused:
         out().print(f"[red]✗[/] {one.id}: {plain(why)}", soft_wrap=True)
     if done is None:
@@ -213,103 +208,11 @@ def _work_json(plan: Plan, done: Outcome | None) -> dict[str, Any]:
     refused = done.refused if done else plan.refused
     return {
         "executed": done is not None,
-        "letters": [_json(one) for one in plan.chosen],
+        "letters": [summary_json(one) for one in plan.chosen],
         "topics": plan.by_topic(),
-        "refused": [{**_json(one), "why": why} for one, why in refused],
+        "refused": [{**summary_json(one), "why": why} for one, why in refused],
         "staying": len(plan.staying),
         "redriven": done.redriven if done else 0,
         "dropped": done.dropped if done else 0,
         "writtenAgain": done.moved if done else plan.moving(),
     }
-
-
-def _more(count: int) -> None:
-    if count > 0:
-        err().print(f"and {count} more")
-
-
-def _table(rows: Sequence[tuple[int | None, Summary]]) -> Table:
-    from rich.table import Table
-    from rich.text import Text
-
-    now = datetime.now(UTC)
-    table = Table("", "letter", "age", "from", "creator", "video", "redriven", "reason", box=None, header_style="bold")
-    for number, one in rows:
-        at = one.origin
-        place = f"{at.topic}/{at.partition}@{at.offset}" if at else "unknown"
-        whose = (one.creator or "", one.video or "", str(one.redrives or ""))
-        cells = (str(number or ""), one.id, age(one.at, now), place, *whose, one.reason.partition("\n")[0][:200])
-        table.add_row(*(Text(clean(cell)) for cell in cells))
-    return table
-
-
-def _json(one: Summary) -> dict[str, Any]:
-    return {
-        "letter": one.id,
-        "at": one.at.isoformat(),
-        "origin": one.origin.model_dump() if one.origin else None,
-        "group": one.group,
-        "type": one.type,
-        "reason": one.reason,
-        "redrives": one.redrives,
-        "bytes": one.bytes,
-        "whole": one.whole,
-        "creatorId": one.creator,
-        "videoId": one.video,
-    }
-
-
-def _whole_json(letter: Letter) -> dict[str, Any]:
-    return {
-        "letter": f"{letter.record.partition}@{letter.record.offset}",
-        "at": datetime.fromtimestamp(letter.written_ms / 1000, UTC).isoformat(),
-        "origin": letter.origin.model_dump() if letter.origin else None,
-        "group": letter.group,
-        "reason": letter.reason,
-        "redrives": letter.redrives,
-        "whole": letter.whole,
-        "bytes": letter.bytes,
-        "sha256": letter.sha256,
-        "headers": [{"name": name, **_value(value)} for name, value in letter.record.headers],
-        "key": _value(letter.record.key),
-        "value": _value(letter.record.value),
-    }
-
-
-def _value(value: bytes | None) -> dict[str, str | None]:
-    """Bytes as text where they are text, else as hex; both null where there are none."""
-    text = None if value is None else as_text(value)
-    return {"text": text, "hex": None if value is None or text is not None else value.hex()}
-
-
-def _show(letter: Letter) -> None:
-    from rich.text import Text
-
-    record, at = letter.record, letter.origin
-    lines = [
-        ("letter", f"{record.partition}@{record.offset}"),
-        ("from", f"{at.topic}/{at.partition}@{at.offset}" if at else "unknown"),
-        ("reason", letter.reason),
-        ("key", _inline(record.key)),
-        *((name, _inline(value)) for name, value in record.headers),
-    ]
-    for name, text in lines:
-        out().print(Text.assemble((clean(name), "cyan"), f"  {clean(text)}"), soft_wrap=True)
-    if not letter.whole:
-        out().print(Text(f"its {letter.bytes:,} bytes stayed where they are: sha256 {clean(letter.sha256)}"))
-    for line in _body(record.value or b""):
-        out().print(Text(line), soft_wrap=True)
-
-
-def _inline(value: bytes | None) -> str:
-    if value is None:
-        return "-"
-    text = as_text(value)
-    return value.hex(" ") if text is None else text
-
-
-def _body(value: bytes) -> list[str]:
-    """Text as it is, else hex; the beginning, where it is long."""
-    text = as_text(value[:SHOWN])
-    lines = hex_lines(value[:SHOWN]) if text is None else text.splitlines()
-    return [*lines, f"... and {len(value) - SHOWN:,} bytes more: --json has all"] if len(value) > SHOWN else lines

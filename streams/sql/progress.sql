@@ -33,6 +33,12 @@ SELECT nextval('journal.rewinds')
 -- name: forget_older
 DELETE FROM journal.progress WHERE "group" = $1 AND topic = ANY($3::text[]) AND NOT topic_id = ANY($2::text[])
 
+-- name: recount
+-- Topics that have grown: their offsets mean what they meant.
+UPDATE journal.progress AS p SET partitions = t.partitions
+FROM unnest($2::text[], $3::int[]) AS t (topic_id, partitions)
+WHERE p."group" = $1 AND p.topic_id = t.topic_id
+
 -- name: want
 INSERT INTO journal.progress (
     "group", topic_id, topic, "partition", partitions, wanted_offset, wanted_number, wanted_reemit

@@ -5,6 +5,15 @@ SELECT pg_advisory_xact_lock(hashtextextended(name, 0)) FROM unnest($1::text[]) 
 -- name: checkpoints
 SELECT topic_id, topic, "partition", partitions, next_offset FROM checkpoints WHERE "group" = $1
 
+-- name: forget_older
+-- What was folded of a topic that was made anew stays in the tables; where it stood means nothing in the new one.
+DELETE FROM checkpoints WHERE "group" = $1 AND topic = ANY($2::text[]) AND NOT topic_id = ANY($3::text[])
+
+-- name: recount
+UPDATE checkpoints AS c SET partitions = t.partitions
+FROM unnest($2::text[], $3::int[]) AS t (topic_id, partitions)
+WHERE c."group" = $1 AND c.topic_id = t.topic_id
+
 -- name: move
 -- Compare and set: a row comes back for each checkpoint that stood where it was expected (null: it was not there).
 -- A rewind does not take it back: the tables hold what they held, and are what the log says up to there all the while.

@@ -5,32 +5,27 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
+import asyncpg
 import pytest
 
 from schemas.event import Coordinates
 from schemas.running import FunctionFailed
 from schemas.transcription import TranscribeRequested, TranscriptionStarted
+from streams import attempt
 from streams.attempt import Acked, Aside, Outcome, Workplace, process
 from streams.codec import Codec, Received
-from streams.journal import NO_REWIND, Journal, prepare
+from streams.journal import NO_REWIND, Asked, Grant, Journal, Rewind, Settlement
 from streams.kafka import DeliveryFailed, Stored
 from streams.paying import Till
-from streams.postgres import Pool, connect
+from streams.postgres import Pool
 from streams.providers import Providers
 from streams.purchases import Purchases
 from streams.record import Record
 from streams.retry import Retry
 from streams.stage import Function, Step, function
-
-
-@pytest.fixture
-async def pool(database_url: str) -> AsyncIterator[Pool]:
-    pool = await connect(database_url)
-    await prepare(pool)
-    yield pool
-    await pool.close()
 
 
 class Box:
@@ -72,11 +67,11 @@ def received() -> Received:
     return Received(event, ids[0], ids[1], 1, datetime.now(UTC), Record("t", 0, 0, 0, b"", b"x"), "", ids[2])
 
 
-async def until_acked(work: Workplace, one: Received) -> Outcome:
+async def until_acked(work: Workplace, one: Received, rewind: Rewind = NO_REWIND) -> Outcome:
     outcome: Outcome = Aside(0.0)
     while isinstance(outcome, Aside):
         await asyncio.sleep(outcome.seconds)
-        outcome = await process(work, one, NO_REWIND)
+        outcome = await process(work, one, rewind)
     return outcome
 
 
@@ -117,3 +112,61 @@ async def test_an_ending_whose_telling_failed_is_told_later_and_once(pool: Pool,
     assert await process(place, one, NO_REWIND) == Acked()
     assert await process(place, one, NO_REWIND) == Acked()
     assert len(box.failures()) == 1
+
+
+class Weather:
+    """Something outside that is bad so many times."""
+
+    bad = 0
+
+
+@function("weathered", retry=Retry(attempts=2, first=0.01))
+async def weathered(request: TranscribeRequested, step: Step) -> AsyncIterator[TranscriptionStarted]:
+    if Weather.bad:
+        Weather.bad -= 1
+        raise TimeoutError("bad weather")
+    yield TranscriptionStarted(video_id=request.video_id, creator_id=request.creator_id, attempt=step.attempt)
+
+
+async def test_what_completed_at_its_last_attempt_is_told_again_as_it_was_whatever_the_weather(pool: Pool, box: Box):
+    """It has no attempt to spare: a completed video must not fail because somebody wanted to hear of it again."""
+    place, one = work(pool, box, weathered), received()
+    Weather.bad = 1
+    assert await until_acked(place, one) == Acked()
+    Weather.bad = 3
+    assert await until_acked(place, one, Rewind(1, reemit=True)) == Acked()
+    assert box.failures() == []
+    first, again = [record.value for record in box.sent if record.topic == TranscriptionStarted.name]
+    assert first == again
+
+
+class Sick(Journal):
+    """A journal that the database refuses statements of, once each."""
+
+    def __init__(self, pool: Pool, *refused: str) -> None:
+        super().__init__(pool)
+        self.refused = set(refused)
+
+    async def begin(self, asked: Asked) -> Grant:
+        self._refuse("begin")
+        return await super().begin(asked)
+
+    async def _settle_all(self, settlements: Sequence[Settlement]) -> list[bool]:
+        self._refuse("settle")
+        return await super()._settle_all(settlements)
+
+    def _refuse(self, what: str) -> None:
+        if what in self.refused:
+            self.refused.discard(what)
+            raise asyncpg.UndefinedTableError(f"no table to {what} in")
+
+
+@pytest.mark.parametrize("refused", ["begin", "settle"])
+async def test_what_the_database_refuses_is_tried_again(
+    pool: Pool, box: Box, monkeypatch: pytest.MonkeyPatch, refused: str
+):
+    """A record that nobody acks and nobody tries again would hold its partition's offset for ever."""
+    monkeypatch.setattr(attempt, "UNFORESEEN", 0.01)
+    place, one = replace(work(pool, box, weathered), journal=Sick(pool, refused)), received()
+    assert await until_acked(place, one) == Acked()
+    assert len(box.sent) == 1 + (refused == "settle")

@@ -4,22 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator
 
-import pytest
-
-from streams.journal import Asked, Ended, Journal, Later, Lease, Rewind, RunKey, Settlement, Suspect, prepare
-from streams.postgres import Pool, connect
+from streams.journal import Asked, Ended, Journal, Later, Lease, Rewind, RunKey, Settlement, Suspect
+from streams.postgres import Pool
 from streams.purchases import Purchase, Purchases, Wish
 from streams.retry import Problem
-
-
-@pytest.fixture
-async def pool(database_url: str) -> AsyncIterator[Pool]:
-    pool = await connect(database_url)
-    await prepare(pool)
-    yield pool
-    await pool.close()
 
 
 def asked(rewind: int = 0, creator: str | None = None, *, alone: bool = False) -> Asked:

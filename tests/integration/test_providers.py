@@ -4,27 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
 import pytest
 
-from streams.journal import Asked, Journal, Lease, RunKey, prepare
+from streams.journal import Asked, Journal, Lease, RunKey
 from streams.paying import Purse, Till
-from streams.postgres import Pool, connect
+from streams.postgres import Pool
 from streams.providers import Providers
 from streams.purchases import Purchases
 from streams.retry import Blocked, Fault, Paced, Refused, Unavailable
 from streams.stage import Answer
-
-
-@pytest.fixture
-async def pool(database_url: str) -> AsyncIterator[Pool]:
-    pool = await connect(database_url)
-    await prepare(pool)
-    yield pool
-    await pool.close()
 
 
 @dataclass
