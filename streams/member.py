@@ -10,7 +10,7 @@ import structlog
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from streams.kafka import BrokerAway, Cluster, to_record
-from streams.postgres import AWAY
+from streams.postgres import AWAY, NoTable
 from streams.progress import Progress, Standing
 from streams.projector import Folding, Moved, Place
 from streams.reading import watermarks
@@ -100,7 +100,7 @@ class Projector:
                 there = {p: Standing(wish.offset, wish.number, wish.reemit, "wanted") for p, wish in mine.items()}
                 await progress.note(self._group, there)
                 log.info("reading from elsewhere", group=self._group, partitions=len(mine), why="wanted")
-        except (KafkaException, *AWAY) as error:  # to be tried again in a second
+        except (KafkaException, NoTable, *AWAY) as error:  # to be tried again in a second; a journal may be lost
             log.warning("rewind", error=str(error) or type(error).__name__)
 
     async def _apply(self, records: list[Record]) -> None:

@@ -19,6 +19,9 @@ Pool = asyncpg.Pool
 Row = asyncpg.Record
 Connection = asyncpg.Connection | asyncpg.pool.PoolConnectionProxy
 
+NoTable = asyncpg.UndefinedTableError
+"""Of a schema that was dropped, or is not made yet."""
+
 AWAY = (
     OSError,
     TimeoutError,
