@@ -19,6 +19,8 @@ START = "start it, or run `chronos dev`, or check "
 BROKER = START + "KAFKA_BOOTSTRAP_SERVERS"
 
 SPOKEN = {
+    "chronos.api.keys.BadKey": "",
+    "chronos.api.server.KeysMissing": "",
     "chronos.choosing.NothingMeant": "",
     "chronos.cli.state.WrongUse": "",
     "chronos.cli.state.Failed": "",
