@@ -6,6 +6,10 @@ import asyncio
 import random
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
 
 from chronos import app
 from chronos.adapters import vectors
@@ -19,11 +23,12 @@ from schemas.event import Event
 from schemas.running import Error, FailedEvent, FunctionFailed
 from schemas.spaces import SpaceActivated, SpaceRegistered
 from schemas.transcription import AudioExtracted, TranscribeRequested, Transcript, TranscriptionCompleted
+from streams.bulk import Bulk
 from streams.codec import Codec
 from streams.envelope import Envelope
 from streams.identity import Place, event_id, outside_run
 from streams.postgres import Pool
-from streams.projector import Folding, Moved
+from streams.projector import Folding, Moved, ends
 from streams.record import Record
 
 TOPIC_IDS = {name: (name, 12) for name in sorted({e.name for p in PROJECTIONS for e in p.events})}
@@ -196,3 +201,33 @@ async def test_text_with_a_zero_character_does_not_stop_the_projection(new_datab
     )
     found = await folded(settings, "zero", [outside(event, 0)])
     assert "beforeafter" in found["videos"][0]
+
+
+class Unheard(Folding):
+    """Its connection is lost once, after the commit and before the answer."""
+
+    lost = False
+
+    async def keep(self, *what: Any, **how: Any) -> None:
+        await super().keep(*what, **how)
+        if not self.lost:
+            self.lost = True
+            raise ConnectionResetError
+
+
+@pytest.mark.parametrize("begun", [0, 3], ids=["by COPY", "joined"])
+async def test_a_rebuild_whose_commit_was_not_answered_goes_on(new_database: Callable[[], str], begun: int):
+    settings, records = Settings(database_url=new_database()), history(3)
+    alone = await folded(settings, "alone", records)
+    async with app.projection_pool(settings, schema="bulk") as pool:
+        one = folding(pool)
+        if begun:
+            await one.apply(records[:begun], {})
+        unheard = Unheard(one.group, pool, one.projections, one.codec, one.topic_ids, one.settling, one.before)
+        scan: Any = SimpleNamespace(read=lambda until, begins: iter([records[begun:]]))
+        until = ends(records)
+        bounds = {place: (0, end) for place, end in until.items()}
+        await Bulk(unheard, scan, bounds, lambda count: None).load(until)
+        assert unheard.lost
+        assert await one.checkpoints() == until
+        assert await tables(pool) == alone
