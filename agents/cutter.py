@@ -16,6 +16,9 @@ Levels = npt.NDArray[np.float32]
 """Loudness in dBFS, one value for each `Cutting.frame` of sound."""
 
 _Ms = tuple[int, int]
+_LONGEST = 600.0  # seconds: 19 MB; providers take 25
+_FINEST = 0.001  # seconds: 16 samples; of fewer no loudness can be told
+_SHORTEST_PAUSE = 0.1  # seconds: the pauses of 12 hours are 6 MB then, and an event may have 8
 
 
 @dataclass(frozen=True)
@@ -54,8 +57,16 @@ class Cutting:
     """How far below the loud parts (the 95th percentile) silence must lie: steady noise or music has none."""
 
     def __post_init__(self) -> None:
-        if not 0 < self.shortest < self.longest or not 0 <= 2 * self.padding <= self.lull:
-            raise ValueError(f"{self} must have 0 < shortest < longest and 2 * padding <= lull")
+        if not 0 < self.shortest < self.longest <= _LONGEST or not 0 <= 2 * self.padding <= self.lull:
+            raise ValueError(f"{self} must have 0 < shortest < longest <= {_LONGEST:.0f} and 2 * padding <= lull")
+        if not _FINEST <= self.frame <= _SHORTEST_PAUSE <= self.pause:
+            raise ValueError(f"{self} must have {_FINEST} <= frame <= {_SHORTEST_PAUSE} <= pause")
+
+    def listener(self) -> str:
+        """Name, version and settings of what finds the pauses, without what cuts in them. Raise the version with the
+        rule of `silences`: pauses of another listener tell a plan nothing."""
+        heard = (self.frame, self.pause, self.faintest, self.loudest, self.rise, self.depth)
+        return f"loudness/1 {' '.join(map(str, heard))}"
 
 
 def silences(levels: Levels, cutting: Cutting) -> list[Span]:

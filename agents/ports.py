@@ -104,6 +104,8 @@ class Audio:
     codec: str
     duration: float  # seconds
     spans: tuple[tuple[float, float], ...]  # (start, end) seconds of each segment to be sent, in order
+    pauses: tuple[tuple[float, float], ...]  # every silence that was found
+    listener: str  # what found them: agents.cutter.Cutting.listener
 
 
 class Scratch(Protocol):

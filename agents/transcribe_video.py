@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 from agents.ports import Audio, Media, Scratch, Segment, Speech, Storage
 from schemas.transcription import (
     AudioExtracted,
+    Pause,
     SegmentTranscribed,
     Span,
     TranscribeRequested,
@@ -55,6 +56,8 @@ def audio_extracted(request: TranscribeRequested, audio: Audio) -> AudioExtracte
         duration_seconds=audio.duration,
         codec=audio.codec,
         segments=[Span(index=index, start=start, end=end) for index, (start, end) in enumerate(audio.spans)],
+        pauses=[Pause(start=start, end=end) for start, end in audio.pauses],
+        listener=audio.listener,
     )
 
 

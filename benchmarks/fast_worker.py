@@ -47,7 +47,7 @@ class FastStorage:
 
 class FastMedia:
     async def extract_audio(self, source: Fetched, room: Path) -> Audio:
-        return Audio(source, source.file, "aac", 45.0, ((0.0, 45.0),))
+        return Audio(source, source.file, "aac", 45.0, ((0.0, 45.0),), (), "none")
 
 
 class FastSpeech:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import unquote, urlsplit
@@ -79,6 +80,10 @@ class Settings(BaseSettings):
         default_factory=dict,
         description="Words a chunk: shortest, aim, longest, overlap; and tokens. See agents/chunker.",
     )
+    cutting: dict[str, float] = Field(
+        default_factory=dict,
+        description="Seconds of sound a call: shortest, longest, lull, padding, and more. See agents/cutter.",
+    )
     vector_index: Literal["hnsw", "ivfflat", "none"] = "hnsw"
 
     event_key: Annotated[tuple[str, ...], NoDecode] = Field(
@@ -125,6 +130,19 @@ class Settings(BaseSettings):
                 Chunking(**given)
             except TypeError as error:
                 raise ValueError(f"chunking takes shortest, aim, longest, overlap and tokens: {error}") from error
+        return given
+
+    @field_validator("cutting")
+    @classmethod
+    def _cuts_sound(cls, given: dict[str, float]) -> dict[str, float]:
+        if given:
+            from agents.cutter import Cutting
+
+            try:
+                Cutting(**given)
+            except TypeError as error:
+                names = ", ".join(field.name for field in fields(Cutting))
+                raise ValueError(f"cutting takes {names}: {error}") from error
         return given
 
     @model_validator(mode="after")

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from agents.cutter import Cutting, spans
 from agents.ports import Audio, Fetched
 from chronos import app
 from chronos.adapters.log_transcripts import LogTranscripts
 from chronos.adapters.projected_spaces import ProjectedSpaces
 from chronos.config import Settings
 from chronos.embedders import Embedders
-from chronos.working import chunking, shape, speech
+from chronos.working import chunking, cutting, shape, speech
 from schemas.transcription import AudioExtracted
 from streams.codec import Codec, Received, Undecodable
 from streams.erasing import Eraser
@@ -26,6 +27,8 @@ from streams.reading import LogReader, LogScan
 from streams.record import Record
 from streams.rehearsal import Foreseen, Reckoning, Unforeseeable, rehearse
 from streams.stage import Function
+
+NOWHERE = Path("nowhere")
 
 
 @dataclass
@@ -50,7 +53,7 @@ class Foreseer:
         self.fingerprint = function.fingerprint(shape(settings, function))
         self._embedders = Embedders(settings)
         self._ports = self._without_effects()
-        self._audio: dict[str, AudioExtracted] | None = None
+        self._audio: dict[str, Audio] | None = None
 
     async def close(self) -> None:
         """Closes the connections to providers, of whom nothing was asked."""
@@ -106,48 +109,61 @@ class Foreseer:
             }
         return {}
 
-    async def _sounds(self) -> dict[str, AudioExtracted]:
-        """What was found in each video before, by the id of the request."""
+    async def _sounds(self) -> dict[str, Audio]:
+        """Each sound that was opened before, as it would be cut now, by the id of the request."""
         if self._audio is None:
             partitions = await app.partitions(self._settings, [AudioExtracted.name])
             self._audio = await asyncio.to_thread(self._read_sounds, partitions)
         return self._audio
 
-    def _read_sounds(self, partitions: Mapping[str, int]) -> dict[str, AudioExtracted]:
+    def _read_sounds(self, partitions: Mapping[str, int]) -> dict[str, Audio]:
+        now = cutting(self._settings)
         scan = LogScan(app.cluster(self._settings))
         ends = scan.ends(partitions)
         begins, until = {p: low for p, (low, _) in ends.items()}, {p: high for p, (_, high) in ends.items()}
-        found: dict[str, AudioExtracted] = {}
+        found: dict[str, Audio] = {}
         for batch in scan.read(until, begins):
             for record in batch:
                 try:
                     received = self._codec.read(record)
                 except Undecodable:
                     continue
-                if isinstance(received.event, AudioExtracted):
-                    found[received.cause_id] = received.event
+                if isinstance(received.event, AudioExtracted) and (audio := cut_anew(received.event, now)):
+                    found[received.cause_id] = audio
         return found
+
+
+def cut_anew(found: AudioExtracted, now: Cutting) -> Audio | None:
+    """A sound that was opened before, as it would be cut now; None where other pauses would be found in it."""
+    if found.pauses is not None and found.listener == now.listener():
+        pauses = [(pause.start, pause.end) for pause in found.pauses]
+        cut = spans(found.duration_seconds, pauses, now)
+    elif found.pauses is None and now == Cutting():  # a fact of version 1: nothing was ever cut otherwise then
+        cut = tuple((span.start, span.end) for span in found.segments)
+    else:
+        return None
+    source = Fetched(NOWHERE, found.bytes, found.sha256)
+    return Audio(source, NOWHERE, found.codec, found.duration_seconds, cut, (), now.listener())
 
 
 class _Remembered:
     """Store and media out of what was found in a video before: nothing is fetched and nothing decoded."""
 
-    def __init__(self, found: AudioExtracted | None) -> None:
-        self._found = found
+    def __init__(self, audio: Audio | None) -> None:
+        self._audio = audio
 
     def ports(self) -> dict[str, Any]:
         return {"scratch": self, "storage": self, "media": self}
 
     @asynccontextmanager
     async def room(self) -> AsyncIterator[Path]:
-        yield Path("nowhere")
+        yield NOWHERE
 
     async def fetch(self, path: str, room: Path) -> Fetched:
-        if self._found is None:
-            raise Unforeseeable("nobody has looked into this video yet")
-        return Fetched(room, self._found.bytes, self._found.sha256)
+        if self._audio is None:
+            raise Unforeseeable("nobody has looked into this video yet, or listened to it as it would be now")
+        return self._audio.source
 
     async def extract_audio(self, source: Fetched, room: Path) -> Audio:
-        assert self._found is not None
-        spans: Sequence[tuple[float, float]] = [(span.start, span.end) for span in self._found.segments]
-        return Audio(source, room, self._found.codec, self._found.duration_seconds, tuple(spans))
+        assert self._audio is not None
+        return self._audio

@@ -36,7 +36,8 @@ def speech(settings: Settings) -> OpenAiSpeech:
     return OpenAiSpeech(client, settings.speech(), micro_usd_per_minute=prices)
 
 
-CUTTING = Cutting()
+def cutting(settings: Settings) -> Cutting:
+    return Cutting(**settings.cutting)
 
 
 def chunking(settings: Settings) -> Chunking:
@@ -46,7 +47,7 @@ def chunking(settings: Settings) -> Chunking:
 def shape(settings: Settings, function: Function) -> str:
     """The settings that shape a function's results, as text: they are a part of its fingerprint."""
     shapes = {
-        "transcribe-video": f"{settings.speech()} {CUTTING!r}",
+        "transcribe-video": f"{settings.speech()} {cutting(settings)!r}",
         "generate-embeddings": chunker(chunking(settings)),  # the spaces are chosen for each run
     }
     return shapes.get(function.name, "")
@@ -59,7 +60,7 @@ def staff(
     adapters: dict[str, object] = {
         "scratch": DirectoryScratch(settings.home.resolve() / "scratch"),
         "storage": store(settings),
-        "media": PyAvMedia(Limits(), CUTTING),
+        "media": PyAvMedia(Limits(), cutting(settings)),
         "speech": speech(settings),
         "spaces": ProjectedSpaces(projected, embedding),
         "chunking": chunking(settings),

@@ -15,6 +15,16 @@ from schemas.generate import Avro, generate
 from schemas.released import AVSC, IDS, Release, file_of, load, read_ids
 
 Events = Mapping[str, type[Event]]
+Files = Mapping[tuple[str, int], Release]
+
+INSTEAD = (
+    "Instead: leave the old fields as they are and go on writing them. Add what is new, what has a new name or "
+    "another type, as a field of its own with a default (`x: X | None = None`) in the next version; a step of "
+    "schemas/upcast.py can make its value out of an old event. What means something else is another event, with a name "
+    "of its own. "
+    "docs/how-to/change-an-event.md shows it."
+)
+UNLESS = "If nobody ever ran this version, `python -m schemas write --unreleased` replaces it."
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -30,22 +40,22 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def write(directory: Path, events: Events, *, unreleased: bool = False) -> list[str]:
-    """Writes what is missing or differs in words only. Gives what it refused: a released layout is never replaced."""
+    """Writes what is missing or differs in words only. Gives what it refused: a released layout is never replaced, and
+    one that breaks an older never written."""
+    files = _files(directory)
     refused: list[str] = []
     for event in events.values():
-        file, schema = file_of(directory, event.name, event.version), generate(event)
-        changed = differences(_read(file), schema) if file.exists() else []
-        if changed and not unreleased:
-            refused.append(_drifted(event, changed))
+        if wrong := _wrong(event, files, unreleased=unreleased):
+            refused.append(wrong)
         else:
-            file.write_text(_pretty(schema), "utf-8")
+            file_of(directory, event.name, event.version).write_text(_pretty(generate(event)), "utf-8")
             _give_id(directory, event)
     return refused
 
 
 def check(directory: Path, events: Events) -> list[str]:
     """Everything that is wrong, one line each."""
-    files = {(release.name, release.version): release for release in load(directory)}
+    files = _files(directory)
     found = [line for event in events.values() for line in _check_event(event, files)]
     for name, version in files:
         if name not in events or version > events[name].version:
@@ -56,27 +66,39 @@ def check(directory: Path, events: Events) -> list[str]:
     return found
 
 
-def _check_event(event: type[Event], files: Mapping[tuple[str, int], Release]) -> list[str]:
-    versions = range(1, event.version + 1)
-    absent = [v for v in versions if (event.name, v) not in files]
-    if absent:
+def _check_event(event: type[Event], files: Files) -> list[str]:
+    if wrong := _wrong(event, files):
+        return [wrong]
+    if absent := [v for v in range(1, event.version + 1) if (event.name, v) not in files]:
         return [f"{event.name} version {v} is not in avsc/: run `python -m schemas write`" for v in absent]
-    schemas = [files[event.name, v].definition for v in versions]
-    current = generate(event)
-    if changed := differences(schemas[-1], current):
-        return [_drifted(event, changed)]
-    found = [f"{event.name}: {problem}" for problem in problems(schemas)]
-    if schemas[-1] != current:
-        found.append(f"{event.name} version {event.version}: its words have changed: run `python -m schemas write`")
-    return found
+    if files[event.name, event.version].definition != generate(event):
+        return [f"{event.name} version {event.version}: its words have changed: run `python -m schemas write`"]
+    return []
 
 
-def _drifted(event: type[Event], changed: list[str]) -> str:
+def _wrong(event: type[Event], files: Files, *, unreleased: bool = False) -> str:
+    """Why the class as it is now cannot stand beside what was released, and what to do; nothing where it can."""
+    current, own = generate(event), files.get((event.name, event.version))
+    older = [files[event.name, v].definition for v in range(1, event.version) if (event.name, v) in files]
+    drifted = own is not None and not unreleased and bool(differences(own.definition, current))
+    released = [*older, own.definition] if own and drifted else older
+    broken = problems([*released, current])
+    if not drifted and not broken:
+        return ""
+    changed = f"{event.name} version {event.version} has changed ({'; '.join(differences(released[-1], current))})."
+    remedy = f"That breaks it: {'; '.join(broken)}. {INSTEAD}" if broken else _next(event.version + 1)
+    return " ".join([changed, remedy, *([UNLESS] if drifted and not problems([*older, current]) else [])])
+
+
+def _next(version: int) -> str:
     return (
-        f"{event.name} version {event.version} has changed ({'; '.join(changed)}). What is on a log was written as "
-        f"avsc/ says: set version={event.version + 1} in the class and run `python -m schemas write`. If nobody ever "
-        "ran this version, `python -m schemas write --unreleased` replaces it."
+        f"What is on a log was written as avsc/ says: set version={version} in the class and run "
+        "`python -m schemas write`."
     )
+
+
+def _files(directory: Path) -> Files:
+    return {(release.name, release.version): release for release in load(directory)}
 
 
 def _give_id(directory: Path, event: type[Event]) -> None:
@@ -85,11 +107,6 @@ def _give_id(directory: Path, event: type[Event]) -> None:
     taken = (number for versions in ids.values() for number in versions.values())
     versions.setdefault(str(event.version), max(taken, default=0) + 1)
     (directory / IDS).write_text(json.dumps(ids, indent=2) + "\n", "utf-8")
-
-
-def _read(file: Path) -> Avro:
-    schema: Avro = json.loads(file.read_text("utf-8"))
-    return schema
 
 
 def _pretty(schema: Avro) -> str:

@@ -40,7 +40,14 @@ class Span(Wire):
     end: Seconds
 
 
-class AudioExtracted(Fact, name="audio.extracted", version=1):
+class Pause(Wire):
+    """A silence in a sound."""
+
+    start: Seconds
+    end: Seconds
+
+
+class AudioExtracted(Fact, name="audio.extracted", version=2):
     """The video's sound was taken out and cut at silences. Silence between segments is not sent."""
 
     video_id: VideoId
@@ -50,6 +57,10 @@ class AudioExtracted(Fact, name="audio.extracted", version=1):
     duration_seconds: Seconds
     codec: str
     segments: list[Span]
+    pauses: list[Pause] | None = Field(
+        default=None, description="Every silence that was found, so that a plan knows where another cutter would cut."
+    )
+    listener: str | None = Field(default=None, description="Name, version and settings of what found the pauses.")
 
 
 class Word(Wire):

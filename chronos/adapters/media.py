@@ -54,8 +54,16 @@ class PyAvMedia:
         answer = await self._decode(source.file, sound, room)
         loudness = await asyncio.to_thread(levels, sound, self._cutting.frame)
         duration = round(float(answer["duration"]), 3)
-        found = spans(duration, silences(loudness, self._cutting), self._cutting)
-        return Audio(source=source, sound=sound, codec=str(answer["codec"]), duration=duration, spans=found)
+        pauses = tuple(silences(loudness, self._cutting))
+        return Audio(
+            source=source,
+            sound=sound,
+            codec=str(answer["codec"]),
+            duration=duration,
+            spans=spans(duration, pauses, self._cutting),
+            pauses=pauses,
+            listener=self._cutting.listener(),
+        )
 
     async def _decode(self, file: Path, sound: Path, room: Path) -> dict[str, Any]:
         said, status = await self._run(self._job(file, sound), room)

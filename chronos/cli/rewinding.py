@@ -216,7 +216,10 @@ def _lines(plan: Plan) -> list[str]:
             f"{needs.remembered} paid results remembered, {needs.calls} calls to pay: {dollars(needs.cost_micro_usd)}"
         )
     if needs.unknown:
-        lines.append(f"of {needs.unknown} runs it is not known what they need: their videos were never opened")
+        lines.append(
+            f"of {needs.unknown} runs it is not known what they need: their videos were never opened, or not "
+            "listened to in today's way"
+        )
     if plan.follows:
         lines.append(f"what they say anew is processed by {', '.join(plan.follows)}: not counted here")
     if plan.skipped:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import re
 import shlex
+from collections.abc import Mapping
 from pathlib import Path
 
 import asyncpg
@@ -14,28 +14,28 @@ from chronos.searching import search
 from chronos.verifying import verify
 from tests.e2e.test_rewind import caught_up, chronos, videos
 from tests.films import film, noise
+from tests.pages import PAGES, snippets
 from tests.stack import Hands, Stack, until
-
-PAGES = Path(__file__).parents[2] / "docs" / "how-to"
 
 
 def commands(page: str) -> list[list[str]]:
     """The lines of its shell snippets, without `chronos`."""
-    text = (PAGES / f"{page}.md").read_text()
-    lines = [line for snippet in re.findall(r"```sh\n(.*?)```", text, re.DOTALL) for line in snippet.splitlines()]
-    assert lines, page
+    lines = [line for snippet in snippets(page, "sh") for line in snippet.splitlines()]
     assert all(line.startswith("chronos ") for line in lines), lines
     return [shlex.split(line)[1:] for line in lines]
 
 
-async def follow(stack: Stack, page: str) -> None:
+async def follow(stack: Stack, page: str, more: Mapping[str, str] | None = None) -> None:
     for words in commands(page):
-        done = await chronos(stack, *words)
+        done = await chronos(stack, *words, more=more)
         assert done.exit_code == 0, (words, done.stdout, done.stderr)
 
 
-def test_every_page_is_followed_here() -> None:
+def test_every_page_is_followed() -> None:
     followed = {
+        "add-a-projection",  # tests/e2e/test_old_events.py
+        "change-an-event",  # there too, and tests/unit/test_how_to_change_an_event.py
+        "change-a-function",
         "rewind-a-group",
         "run-again-what-failed",
         "rebuild-the-tables",
@@ -71,6 +71,22 @@ async def test_change_the_embedding_model(hands: Hands, stack: Stack, tmp_path: 
     await follow(stack, "change-the-embedding-model")
     assert await search(hands.settings, "tide", None)
     assert (await verify(hands.settings)).ok
+
+
+async def test_change_a_function(hands: Hands, stack: Stack, tmp_path: Path):
+    await videos(hands, tmp_path, "cut", 2, seconds=40)
+    await until("all is acked", lambda: caught_up(hands))
+    setting = dict(line.split("=", 1) for snippet in snippets("change-a-function", "env") for line in snippet.split())
+    stack.terminate("functions")
+    stack.start_functions(more=setting)
+    heard = len(stack.provider.bill())
+    await follow(stack, "change-a-function", setting)
+    await until("all is acked", lambda: caught_up(hands))
+    pieces = [charge for charge in stack.provider.bill()[heard:] if charge.kind == "audio"]
+    assert len(pieces) == 2 * 3  # 15, 15 and 10 seconds of each
+    assert (await verify(hands.settings)).ok
+    stack.terminate("functions")
+    stack.start_functions()
 
 
 async def test_delete_a_video(hands: Hands, stack: Stack, tmp_path: Path):

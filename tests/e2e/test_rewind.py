@@ -8,6 +8,7 @@ import io
 import json
 import zlib
 from collections import defaultdict
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -340,6 +341,7 @@ async def of_ours(stack: Stack, group: str, way: list[str]) -> dict[tuple[str, i
     return dict(offsets.parse_file(said.stdout, group).offsets)
 
 
-async def chronos(stack: Stack, *words: str) -> Result:
-    """A command, in this process: the imports of a new one would take most of the time."""
-    return await asyncio.to_thread(CliRunner().invoke, root.app, list(words), env=stack.environment())
+async def chronos(stack: Stack, *words: str, more: Mapping[str, str] | None = None) -> Result:
+    """A command, in this process: the imports of a new one would take most of the time. `more`: of its environment."""
+    environment = stack.environment() | dict(more or {})
+    return await asyncio.to_thread(CliRunner().invoke, root.app, list(words), env=environment)

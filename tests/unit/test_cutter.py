@@ -99,6 +99,17 @@ def test_silences_that_overlap_or_leave_the_sound_are_understood() -> None:
 def test_settings_that_cannot_work_are_refused() -> None:
     with pytest.raises(ValueError, match="shortest < longest"):
         Cutting(shortest=60.0, longest=30.0)
+    with pytest.raises(ValueError, match="longest <= 600"):
+        Cutting(longest=601.0)
+    with pytest.raises(ValueError, match=r"frame <= 0\.1 <= pause"):
+        Cutting(frame=0.0)
+
+
+def test_a_listener_is_another_when_it_finds_other_pauses_and_not_when_they_are_cut_otherwise() -> None:
+    assert CUTTING.listener() == Cutting(shortest=5.0, longest=15.0, lull=1.0, padding=0.1).listener()
+    others = [Cutting(**{name: getattr(CUTTING, name) * 0.9}) for name in ("frame", "pause", "faintest", "loudest")]
+    others += [Cutting(rise=5.0), Cutting(depth=11.0)]
+    assert len({one.listener() for one in [CUTTING, *others]}) == 7
 
 
 def levels(*parts: tuple[float, float]) -> Levels:

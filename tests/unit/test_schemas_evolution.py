@@ -6,7 +6,7 @@ from datetime import datetime
 
 import fastavro
 import pytest
-from pydantic import Field
+from pydantic import AwareDatetime, Field
 
 from schemas import upcast
 from schemas.__main__ import check, write
@@ -99,12 +99,13 @@ def test_another_order_of_fields_is_another_layout():
     assert differences(COMPLETED, changed)
 
 
-def test_an_event_that_changed_under_its_version_is_drift_with_the_field_and_the_remedy(tmp_path):
+def test_an_event_that_grew_under_its_version_is_drift_with_the_field_and_the_remedy(tmp_path):
     assert write(tmp_path, {"made.up": made_up()}) == []
-    changed = {"made.up": made_up(fields={"index": (str, ...)})}
+    changed = {"made.up": made_up(fields={"index": (Count, ...), "why": (str | None, None)})}
     [found] = check(tmp_path, changed)
-    assert "index: long -> string" in found
+    assert "why: absent -> null | string = null" in found
     assert "version=2" in found
+    assert "breaks" not in found
     assert write(tmp_path, changed) == [found]
     assert write(tmp_path, changed, unreleased=True) == check(tmp_path, changed) == []
 
@@ -119,11 +120,40 @@ def test_a_new_version_keeps_the_old_file_and_its_id(tmp_path):
     assert (kept, added.id) == (first, first.id + 1)
 
 
-def test_a_breaking_version_does_not_pass_the_check(tmp_path):
+BREAKS = {
+    "renamed": ({"number": (Count, ...)}, "index: long -> absent; number: absent -> long"),
+    "removed": ({}, "index: long -> absent"),
+    "another type": ({"index": (str, ...)}, "index: long -> string"),
+    "another logical type": ({"index": (AwareDatetime, ...)}, "index: long -> timestamp-micros"),
+    "without a default": ({"index": (Count, ...), "why": (str, ...)}, "why: absent -> string"),
+}
+
+
+@pytest.mark.parametrize("version", [1, 2])
+@pytest.mark.parametrize(("fields", "seen"), BREAKS.values(), ids=BREAKS)
+def test_what_breaks_is_refused_under_the_old_version_and_the_next_with_the_way_to_do_it_instead(
+    tmp_path, version, fields, seen
+):
+    write(tmp_path, {"made.up": made_up(1, {"index": (Count, ...), "text": (str, ...)})})
+    broken = {"made.up": made_up(version, {"text": (str, ...), **fields})}
+    [found] = check(tmp_path, broken)
+    assert seen in found
+    assert "That breaks it: " in found
+    assert "Instead: leave the old fields as they are" in found
+    assert ("write --unreleased" in found) == (version == 1)
+    assert write(tmp_path, broken) == [found]
+    assert [release.version for release in load(tmp_path)] == [1]
+
+
+def test_a_version_that_nobody_ran_may_be_replaced_and_may_still_not_break_those_before(tmp_path):
     write(tmp_path, {"made.up": made_up()})
-    broken = {"made.up": made_up(2, {"index": (Count, ...), "why": (str, ...)})}
-    write(tmp_path, broken)
-    assert any("cannot read" in found for found in check(tmp_path, broken))
+    write(tmp_path, {"made.up": made_up(2, {"index": (Count, ...), "why": (str | None, None)})})
+    other = {"made.up": made_up(2, {"index": (Count, ...), "how": (str | None, None)})}
+    assert "write --unreleased" in check(tmp_path, other)[0]
+    assert write(tmp_path, other, unreleased=True) == check(tmp_path, other) == []
+    broken = {"made.up": made_up(2, {"why": (str | None, None)})}
+    assert "write --unreleased" not in check(tmp_path, broken)[0]
+    assert "That breaks it: " in write(tmp_path, broken, unreleased=True)[0]
 
 
 def test_an_event_that_left_the_code_is_missed(tmp_path):
