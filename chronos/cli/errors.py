@@ -46,6 +46,7 @@ SPOKEN = {
     "concurrent.futures.process.BrokenProcessPool": "run it again: it goes on where it was",
     "schemas.avro.Undecodable": "",
     "schemas.avro.Unreleased": "",
+    "streams.codec.NewerThanThis": "",
     "streams.kafka.BrokerAway": BROKER,
     "streams.kafka.DeliveryFailed": BROKER,
     "streams.kafka.TooLarge": "send less at once",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
@@ -16,7 +17,7 @@ from chronos.adapters import vectors
 from chronos.adapters.serving import settling
 from chronos.config import Settings
 from chronos.pipeline import PROJECTIONS, TABLES
-from schemas.avro import data_schema, encode
+from schemas.avro import data_schema, encode, frame
 from schemas.deletion import VideoDeleted
 from schemas.embedding import Chunk, ChunksEmbedded, EmbeddingsCompleted, TranscriptChunked, Vector
 from schemas.event import Event
@@ -24,7 +25,7 @@ from schemas.running import Error, FailedEvent, FunctionFailed
 from schemas.spaces import SpaceActivated, SpaceRegistered
 from schemas.transcription import AudioExtracted, TranscribeRequested, Transcript, TranscriptionCompleted
 from streams.bulk import Bulk
-from streams.codec import Codec
+from streams.codec import Codec, NewerThanThis
 from streams.envelope import Envelope
 from streams.identity import Place, event_id, outside_run
 from streams.postgres import Pool
@@ -231,3 +232,15 @@ async def test_a_rebuild_whose_commit_was_not_answered_goes_on(new_database: Cal
         assert unheard.lost
         assert await one.checkpoints() == until
         assert await tables(pool) == alone
+
+
+async def test_what_a_newer_chronos_said_is_not_passed_over(new_database: Callable[[], str]):
+    known = history(1)
+    newer = fact(SpaceActivated(space="s/3", by="t", why="t"), 0, "1", 5)
+    headers = [(name, b"0" * 16 if name == "ce_dataschema" else value) for name, value in newer.headers]
+    newer = replace(newer, value=frame(9_999, b"?"), headers=headers)
+    async with app.projection_pool(Settings(database_url=new_database()), schema="older") as pool:
+        one = folding(pool)
+        with pytest.raises(NewerThanThis, match="projections first"):
+            await one.apply([*known, newer], {})
+        assert await one.checkpoints() == {}
