@@ -54,10 +54,7 @@ class Copy:
             if snippet[1] == "python":
                 (self.root / file).write_text(snippet[2])
             elif snippet[1] == "diff":
-                changed = snippet[2].splitlines(keepends=True)
-                self.replace(
-                    file, *("".join(line[1:] for line in changed if line[0] in marks) for marks in (" -", " +"))
-                )
+                self.replace(file, _side(snippet[2], "-"), _side(snippet[2], "+"))
 
     def replace(self, file: str, old: str, new: str) -> None:
         text = (self.root / file).read_text()

@@ -62,6 +62,29 @@ async def test_a_log_of_two_versions_is_folded_and_rebuilt_as_one(hands: Hands, 
     assert await paces(hands, 4) == {**counted, "new": 7}  # told by the new, counted in the old
 
 
+async def test_a_version_that_came_before_its_readers_stops_the_projection_until_they_are_there(
+    hands: Hands, stack: Stack, tmp_path: Path
+):
+    """The wrong order of a deploy, which change-an-event.md warns of: nothing is missing after it."""
+    await asyncio.to_thread(stack.terminate, "projection")
+    stack.start_projection()
+    program = Copy.make(tmp_path / "copy")
+    program.follow("change-an-event")
+    await run(program, stack, "-m", "schemas", "write")
+    await run(program, stack, "-c", SAY.replace('"new"', '"early"'))
+    older = stack.processes.pop("projection")
+    assert await asyncio.to_thread(older.wait, 60) != 0
+    assert "was said by a newer Chronos" in (stack.home / "projection.log").read_text()
+    assert not await early(hands)
+
+    stack.start("projection", "--projection", more=program.environment())
+    await until("it is folded", lambda: early(hands))
+
+
+async def early(hands: Hands) -> bool:
+    return bool(await hands.pool.fetch("SELECT FROM transcripts WHERE video_id = 'early'"))
+
+
 async def run(program: Copy, stack: Stack, *words: str) -> None:
     done = await asyncio.to_thread(program.run, *words, more=stack.environment())
     assert done.returncode == 0, (words, done.stdout, done.stderr)
