@@ -87,7 +87,12 @@ class OneLine:
             raise typer.Exit(INTERRUPTED) from error
         if isinstance(error, Exception):
             err().print(Text.assemble(("error: ", "bold red"), explain(error, self._ctx.obj)), soft_wrap=True)
-            raise typer.Exit(2 if WRONG_USE & set(_names(error)) else 1) from error
+            raise typer.Exit(2 if _is_wrong_use(error) else 1) from error
+
+
+def _is_wrong_use(error: Exception) -> bool:
+    names = set(_names(error))
+    return bool(WRONG_USE & names) and "streams.codec.NewerThanThis" not in names  # nobody wrote that wrongly
 
 
 def _is_the_shells(error: BaseException) -> bool:
