@@ -76,7 +76,9 @@ async def test_change_the_embedding_model(hands: Hands, stack: Stack, tmp_path: 
 async def test_change_a_function(hands: Hands, stack: Stack, tmp_path: Path):
     await videos(hands, tmp_path, "cut", 2, seconds=40)
     await until("all is acked", lambda: caught_up(hands))
-    setting = dict(line.split("=", 1) for snippet in snippets("change-a-function", "env") for line in snippet.split())
+    setting = dict(
+        line.split("=", 1) for snippet in snippets("change-a-function", "env") for line in snippet.splitlines()
+    )
     stack.terminate("functions")
     stack.start_functions(more=setting)
     heard = len(stack.provider.bill())
