@@ -84,7 +84,7 @@ async def test_change_a_function(hands: Hands, stack: Stack, tmp_path: Path):
     heard = len(stack.provider.bill())
     await follow(stack, "change-a-function", setting)
     await until("all is acked", lambda: caught_up(hands))
-    pieces = [charge for charge in stack.provider.bill()[heard:] if charge.kind == "audio"]
+    pieces = [charge for charge in stack.provider.bill()[heard:] if charge.kind == "transcription"]
     assert len(pieces) == 2 * 3  # 15, 15 and 10 seconds of each
     assert (await verify(hands.settings)).ok
     stack.terminate("functions")
