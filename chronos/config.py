@@ -86,6 +86,14 @@ class Settings(BaseSettings):
     )
     vector_index: Literal["hnsw", "ivfflat", "none"] = "hnsw"
 
+    event_key: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(), description="Keys that may send over HTTP, each plain or as sha256:HEX; commas between."
+    )
+    reading_key: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(), description="Keys that may read; sha256:HEX@creator sees that creator's videos alone."
+    )
+    operating_key: Annotated[tuple[str, ...], NoDecode] = Field(default=(), description="Keys that may do all.")
+
     parallel_calls: int = Field(default=16, ge=1, description="Paid calls in the air, for each process.")
     ai_timeout: float = Field(default=120.0, gt=0, description="Seconds without a sign of the provider.")
     session_timeout: float = Field(default=10.0, ge=6.0, description="Seconds until a killed worker's work moves on.")
@@ -95,7 +103,7 @@ class Settings(BaseSettings):
     worker_id: str | None = Field(default=None, description="A fixed name makes this worker a static group member.")
     local_ai: bool = Field(default=False, description="The provider is the local AI server, with its models.")
 
-    @field_validator("https_hosts", mode="before")
+    @field_validator("https_hosts", "event_key", "reading_key", "operating_key", mode="before")
     @classmethod
     def _listed(cls, given: Any) -> Any:
         """A JSON list, or names with commas between."""

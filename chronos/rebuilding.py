@@ -20,7 +20,7 @@ from chronos.config import Settings
 from chronos.folding import folding
 from chronos.pipeline import EVENTS
 from chronos.refolding import Ends, log_ends
-from chronos.sides import LAYOUT
+from chronos.sides import LAYOUT, Side
 from chronos.switching import (
     AlreadyRebuilding,
     Answers,
@@ -78,26 +78,19 @@ async def rebuild(
     questions: Sequence[str] = (),
     reason: str | None = None,
 ) -> Rebuilt:
-    """Folds the log into a new side, or goes on with one that was begun; then it is live, and compared.
+    """Folds the log into a new side, or goes on with one that was never looked at; then it is live, and compared.
 
     Raises:
         AlreadyRebuilding: nothing was done.
         NotCaughtUp: no projection worker follows the new side.
     """
     async with alone(settings) as connection:
-        schema = await _begin(settings, connection)
+        side = await _begin(settings, connection)
+        schema = side.schema
         result = Rebuilt(schema)
-        ends = await log_ends(settings, [event.name for event in EVENTS])
-        began = time.monotonic()
-        loading = _Loading(settings, schema, ends, progress, a_second)
-        result.facts = await loading.load(processes or os.cpu_count() or 1)
-        result.seconds = time.monotonic() - began
-        progress("index", 0.9)
-        began = time.monotonic()
-        async with app.projection_pool(settings, most=1, schema=schema) as pool:
-            await vectors.Partitions(settings.vector_index).index_where_it_pays(pool)
-        result.index_seconds = time.monotonic() - began
-        await connection.execute(sides.SQL["live"], schema)
+        if side.state == "building":
+            await _load(settings, progress, result, processes or os.cpu_count() or 1, a_second)
+            await connection.execute(sides.SQL["live"], schema)
         progress("follow", 0.95)
         await _followed(settings, connection, schema)
         progress("compare", 0.97)
@@ -109,18 +102,18 @@ async def rebuild(
         return result
 
 
-async def _begin(settings: Settings, connection: Connection) -> str:
-    """The schema of the side that is built: one that was begun before, or a new one."""
+async def _begin(settings: Settings, connection: Connection) -> Side:
+    """The side that is built: one that was begun before and was never looked at, or a new one."""
     known = await sides.sides(connection)
+    active, before = await sides.active(connection)
     for side in known:
-        if side.state == "building":
-            return side.schema
-    active, _ = await sides.active(connection)
-    if others := [side.schema for side in known if side.schema != active]:
-        raise AlreadyRebuilding(
-            f"there is another side already, {others[0]}: `chronos rebuild switch` looks at it from now on, "
-            "`chronos rebuild drop` removes it"
-        )
+        if side.schema == before:
+            raise AlreadyRebuilding(
+                f"there is another side already, {before}: `chronos rebuild rollback` looks at it again, "
+                "`chronos rebuild drop` removes it"
+            )
+        if side.schema != active:
+            return side
     number = 2
     while f"{LAYOUT}_{number}" in {side.schema for side in known}:
         number += 1
@@ -128,7 +121,20 @@ async def _begin(settings: Settings, connection: Connection) -> str:
     await sides.drop_schema(settings, schema)
     await sides.prepare_schema(settings, schema)
     await connection.execute(sides.SQL["add"], schema, LAYOUT)
-    return schema
+    return next(side for side in await sides.sides(connection) if side.schema == schema)
+
+
+async def _load(settings: Settings, progress: Progress, into: Rebuilt, processes: int, a_second: float | None) -> None:
+    """Folds what is on the log by now into a side that nobody follows yet, and makes its indexes."""
+    began = time.monotonic()
+    ends = await log_ends(settings, [event.name for event in EVENTS])
+    into.facts = await _Loading(settings, into.schema, ends, progress, a_second).load(processes)
+    into.seconds = time.monotonic() - began
+    progress("index", 0.9)
+    began = time.monotonic()
+    async with app.projection_pool(settings, most=1, schema=into.schema) as pool:
+        await vectors.Partitions(settings.vector_index).index_where_it_pays(pool)
+    into.index_seconds = time.monotonic() - began
 
 
 class _Loading:
@@ -257,6 +263,6 @@ async def _followed(settings: Settings, connection: Connection, schema: str) -> 
         if time.monotonic() > deadline:
             raise NotCaughtUp(
                 f"side {schema} is {behind} events behind, and nothing follows it: "
-                "start `chronos worker --projection`; `chronos rebuild status` says how far it is"
+                "start `chronos worker --projection`, and run `chronos rebuild` again, which goes on with it"
             )
         await asyncio.sleep(LOOK)

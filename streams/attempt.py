@@ -124,7 +124,7 @@ async def _owned(work: Workplace, received: Received, asked: Asked, lease: Lease
         log.warning("run lost to another worker", function=work.function.name, record=str(received.record))
         await work.journal.settle(Settlement(lease, refund=True))  # it may be ours still: the database was away
         return Aside(1.0 + random.random())  # noqa: S311  # spreads workers, guards nothing
-    except (asyncio.CancelledError, Exception):
+    except (asyncio.CancelledError, Exception):  # the latter: see process; its lease would be renewed for ever
         await work.journal.settle(Settlement(lease, refund=True))
         raise
 

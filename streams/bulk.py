@@ -12,12 +12,15 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 import asyncpg
+import structlog
 
 from streams.postgres import patiently
 from streams.projection import Rows
-from streams.projector import Batch, Folding, Place, ends
+from streams.projector import Batch, Folding, Moved, Place, Writing, ends
 from streams.reading import LogScan
 from streams.writing import copy, write
+
+log = structlog.get_logger()
 
 FRESH_BYTES = 128 * 1024 * 1024
 """Of records that are folded in memory before they are copied: rows take about three times as much."""
@@ -64,9 +67,19 @@ class Bulk:
     async def _keep(
         self, rows: dict[str, Rows], moved: Mapping[Place, int], expected: Mapping[Place, int | None], *, fresh: bool
     ) -> None:
-        batch = Batch([], rows)
         try:
-            await patiently(lambda: self.folding.keep(batch, moved, expected, writing=copy if fresh else write))
+            await self._write(Batch([], rows), moved, expected, copy if fresh else write)
+        except Moved:
+            found = await self.folding.checkpoints()
+            if any(found.get(place) != offset for place, offset in moved.items()):
+                raise
+            log.info("kept already: the answer was lost on its way", partitions=len(moved))
+
+    async def _write(
+        self, batch: Batch, moved: Mapping[Place, int], expected: Mapping[Place, int | None], writing: Writing
+    ) -> None:
+        try:
+            await patiently(lambda: self.folding.keep(batch, moved, expected, writing=writing))
         except asyncpg.UniqueViolationError:  # another partition holds some of these keys: a record had its own key
             await patiently(lambda: self.folding.keep(batch, moved, expected))
 

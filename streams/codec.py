@@ -34,6 +34,10 @@ class Received(NamedTuple):
     cause_id: str
 
 
+class NewerThanThis(Undecodable):
+    """A fact that a newer Chronos has said: its schema is not among those of this one."""
+
+
 class Codec:
     """Reads and writes the topics of one cluster."""
 
@@ -77,6 +81,8 @@ class Codec:
         # The fingerprint goes before the id: ids of another registry can clash with ours, and Avro cannot tell.
         if schema and (known := avro.known_by_fingerprint(schema)):
             return avro.decode_body(event, avro.unframe(record.value)[1], known[2])
+        if schema and event.kind == "fact" and avro.known_by_id(avro.unframe(record.value)[0]) is None:
+            raise NewerThanThis(f"{record} was said by a newer Chronos: start that one here, projections first")
         return avro.decode(event, record.value)
 
     @staticmethod

@@ -92,6 +92,8 @@ class SafeConsumer(driver.Consumer):
         self.standings: dict[TP, Standing] = {}
         self._continuity: Continuity[TP] = Continuity()
         self._wanted = False
+        self._rebalances = 0  # begun: what is done about an assignment holds while this stays the same
+        self._leaving = False  # partitions are being let go, or were, and new ones are not given yet
         self._moved: dict[TP, int] = {}  # committed, and not noted yet
         super().__init__(*args, **kwargs)
         inner = self.callback
@@ -152,7 +154,7 @@ class SafeConsumer(driver.Consumer):
         (measured)."""
         while self.runner.is_full() and not (self._wanted or self.should_stop) and self.flow_active:
             await self.sleep(ROOM_LOOK)
-        if self._wanted:
+        if self._wanted and not self._leaving:
             await self._let_go_and_read_again()
         if self.flow_active and self.assignment() - self.standings.keys() and not await self._stand():
             await self.sleep(ROOM_LOOK)
@@ -174,8 +176,14 @@ class SafeConsumer(driver.Consumer):
 
     async def _stand(self) -> bool:
         """Goes to where the group stands, and tells the broker before the journal: a wish that was not noted as
-        fulfilled is fulfilled once more. False: not possible now, to be tried again."""
-        generation = self.app.consumer_generation_id
+        fulfilled is fulfilled once more. False: not possible now, to be tried again.
+
+        A rebalance may come at each await. It is not made to wait, since the database may be away: what was begun for
+        the older assignment is given up.
+        """
+        if self._leaving:
+            return False
+        rebalances = self._rebalances
         self._forget(self.assignment())
         try:
             committed = await self.seek_to_committed()
@@ -186,7 +194,7 @@ class SafeConsumer(driver.Consumer):
             elsewhere = {tp: starts[tp] for tp, offset in asked.items() if standings[tp].offset != offset}
             if elsewhere and not await self._commit(elsewhere):
                 return False
-            if generation != self.app.consumer_generation_id or starts.keys() != self.assignment():
+            if rebalances != self._rebalances or starts.keys() != self.assignment():
                 return False  # what was committed may not have been ours to move
             await self.progress.note(self.group, standings)
         except (IllegalStateError, AssertionError):  # aiokafka: partitions were taken away meanwhile
@@ -194,7 +202,7 @@ class SafeConsumer(driver.Consumer):
         except AWAY as error:
             log.warning("database away", error=str(error) or type(error).__name__)
             return False
-        if generation != self.app.consumer_generation_id:
+        if rebalances != self._rebalances:
             return False
         for tp, offset in starts.items():
             self._committed_offset[tp] = None
@@ -212,13 +220,16 @@ class SafeConsumer(driver.Consumer):
                          offset=standing.offset, rewind=standing.number, why=standing.how)  # fmt: skip
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
+        self._leaving, self._rebalances = True, self._rebalances + 1
         await self.runner.let_go(self.drain)
         await self.commit()  # Faust drops finished acks before its own commit
         self._forget(revoked | set(self.ledger.partitions()))  # eager rebalances take all
         await super().on_partitions_revoked(revoked)
 
     async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
+        self._rebalances += 1
         await super().on_partitions_assigned(assigned, generation_id)
+        self._leaving = False
         self.runner.reopen()
 
     async def perform_seek(self) -> None:

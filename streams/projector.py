@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from streams.codec import Codec, Received, Undecodable
+from streams.codec import Codec, NewerThanThis, Received, Undecodable
 from streams.postgres import Connection, Pool, Row, load_queries, patiently
 from streams.projection import Projection, Rows, Table, fold, puts_of
 from streams.record import Record
@@ -111,11 +111,17 @@ class Folding:
         return moved
 
     def fold(self, records: Iterable[Record], into: dict[str, Rows]) -> list[Received]:
-        """Joins records to rows; gives those that can be read."""
+        """Joins records to rows; gives those that can be read.
+
+        Raises:
+            NewerThanThis: a later version of this program must fold them.
+        """
         found = []
         for record in records:
             try:
                 received = self.codec.read(record)
+            except NewerThanThis:  # passed over, it would be missing until the next rebuild
+                raise
             except Undecodable as error:  # its function's group has made a dead letter of it
                 log.debug("passed over", record=str(record), reason=str(error))
                 continue

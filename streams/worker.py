@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 
 import structlog
 
@@ -20,7 +21,7 @@ from streams.faust_worker import FunctionApp, WorkerSettings, assert_fast_faust,
 from streams.journal import Journal, Rewind, prepare
 from streams.kafka import Cluster, Outbox, Topics
 from streams.paying import Till
-from streams.postgres import AWAY, Pool
+from streams.postgres import AWAY, Pool, patiently
 from streams.progress import Progress, Wish
 from streams.providers import Providers
 from streams.purchases import Purchases
@@ -118,10 +119,10 @@ class Worker:
         chores = [app.supervise() for app in apps]
         chores += [
             self._every(self._lease / 3, self._housekeeping),
-            self._every(PROGRESS_LOOK, lambda: self._look_at_progress(apps)),
             self._every(30.0, lambda: sweep(self._purchases, outbox)),
             Watchdog(self._lease).run(),
         ]
+        chores += [self._every(PROGRESS_LOOK, partial(self._look_at_progress, app)) for app in apps]
         tasks = [asyncio.create_task(chore) for chore in chores]
         tasks.append(asyncio.create_task(_until(stop)))
         try:
@@ -164,15 +165,12 @@ class Worker:
             staff.function, fingerprint, staff.ports, self._journal, self._till, outbox, codec, gates, self._max_wait
         )  # fmt: skip
 
-    async def _look_at_progress(self, apps: Sequence[_App]) -> None:
-        """Notes what was committed, and looks whether a person wants a group elsewhere."""
-        for app in apps:
-            await app.note_progress()
-        wishes = await self._progress.wanted([app.group for app in apps])
-        chosen = await self._chosen.open([app.group for app in apps])
-        for app in apps:
-            app.look_for(wishes.get(app.group, {}))
-            await app.again.look(chosen.get(app.group, []), app.standings())
+    async def _look_at_progress(self, app: _App) -> None:
+        """Notes what was committed, and looks whether a person wants a group elsewhere. For each function alone: to
+        read what was chosen may take long, and no other function must wait for it."""
+        await app.note_progress()
+        app.look_for((await self._progress.wanted([app.group])).get(app.group, {}))
+        await app.again.look((await self._chosen.open([app.group])).get(app.group, []), app.standings())
 
     async def _housekeeping(self) -> None:
         await self._journal.renew()
@@ -184,10 +182,7 @@ class Worker:
     async def _every(seconds: float, chore: Callable[[], Awaitable[None]]) -> None:
         while True:
             await asyncio.sleep(seconds)
-            try:
-                await chore()
-            except AWAY as error:
-                log.warning("database away", error=str(error) or type(error).__name__)
+            await patiently(chore)
 
 
 def _resubmit(runner: Runner) -> Submit:

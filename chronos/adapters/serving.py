@@ -9,6 +9,7 @@ from chronos.adapters import burying
 from projections.embeddings import SPACES
 from projections.serving import Choice, Place, Video, choose
 from streams.postgres import Connection, Row, load_queries
+from streams.projection import Rows
 from streams.projector import Batch, Settling
 
 SQL = load_queries("projections.sql", "serve.sql")
@@ -17,7 +18,7 @@ _TABLES = ("transcripts", "chunk_sets", "chunks", "embedded_sets", "deleted")
 
 
 def settling() -> Settling:
-    return Settling(lambda batch: map(repr, burying.touched(batch)), burying.admit, decide)
+    return Settling(lambda batch: map(repr, burying.touched(batch)), admit, decide)
 
 
 def settling_alone() -> Settling:
@@ -31,10 +32,15 @@ def touched(batch: Batch) -> set[Video]:
     return videos | {(key[1], key[2]) for key in batch.rows.get("embeddings", {})}
 
 
+async def admit(connection: Connection, batch: Batch) -> dict[str, Rows]:
+    """What of a batch may be written. The lock comes before the first row: who waits for it holds up nobody."""
+    await connection.execute(SQL["decide_alone" if batch.rows.get(SPACES.name) else "decide_beside_others"])
+    return await burying.admit(connection, batch)
+
+
 async def decide(connection: Connection, batch: Batch) -> None:
     videos, all_change = touched(batch), bool(batch.rows.get(SPACES.name))
     if all_change:
-        await connection.execute(SQL["lock_spaces"])
         videos |= {(row["creator_id"], row["video_id"]) for row in await connection.fetch(SQL["videos_with_sets"])}
     spaces = await connection.fetch(SQL["spaces"]) if videos or all_change else []
     for space in spaces:

@@ -19,6 +19,8 @@ START = "start it, or run `chronos dev`, or check "
 BROKER = START + "KAFKA_BOOTSTRAP_SERVERS"
 
 SPOKEN = {
+    "chronos.api.keys.BadKey": "",
+    "chronos.api.server.KeysMissing": "",
     "chronos.choosing.NothingMeant": "",
     "chronos.cli.state.WrongUse": "",
     "chronos.cli.state.Failed": "",
@@ -44,12 +46,13 @@ SPOKEN = {
     "concurrent.futures.process.BrokenProcessPool": "run it again: it goes on where it was",
     "schemas.avro.Undecodable": "",
     "schemas.avro.Unreleased": "",
+    "streams.codec.NewerThanThis": "",
     "streams.kafka.BrokerAway": BROKER,
     "streams.kafka.DeliveryFailed": BROKER,
     "streams.kafka.TooLarge": "send less at once",
     "streams.kafka.TopicsMissing": "",
-    "streams.progress.TopicReplaced": "",
     "streams.member.LogTruncated": "",
+    "streams.progress.TopicReplaced": "",
     "streams.projector.TopicChanged": "",
     "streams.retry.Fault": "",
     "streams.worker.JournalLost": "",

@@ -93,8 +93,11 @@ async def _rebuild(state: State, everything: bool, rebuild: Callable[[Progress],
 def _show(result: Rebuilt) -> None:
     from rich.table import Table
 
-    rate = result.facts / result.seconds if result.seconds else 0
-    out().print(f"[green]✓[/] {result.schema}: {result.facts} events in {result.seconds:.1f} s ({rate:,.0f} a second)")
+    if result.seconds:
+        rate, took = result.facts / result.seconds, f"{result.seconds:.1f} s"
+        out().print(f"[green]✓[/] {result.schema}: {result.facts} events in {took} ({rate:,.0f} a second)")
+    else:
+        out().print(f"[green]✓[/] {result.schema} was folded before, and has caught up")
     if result.index_seconds > 1:
         out().print(f"  the vector index took {result.index_seconds:.1f} s")
     differing = [one for one in result.differences if one.added or one.gone or one.changed]

@@ -25,6 +25,57 @@ def register(app: typer.Typer) -> None:
         "Examples: chronos worker --all · chronos worker --function transcribe-video · chronos worker --projection"
     )
     app.command(rich_help_panel=PANEL, epilog=examples)(worker)
+    app.command(rich_help_panel=PANEL, epilog=SERVE_EXAMPLES)(serve)
+    app.command(rich_help_panel=PANEL)(key)
+
+
+SERVE_EXAMPLES = """Examples:
+
+chronos serve                                    on localhost:8288, for this machine alone
+
+CHRONOS_EVENT_KEY=… CHRONOS_READING_KEY=… CHRONOS_OPERATING_KEY=… chronos serve --host 0.0.0.0
+
+curl localhost:8288/v1/videos"""
+
+
+def serve(
+    ctx: typer.Context,
+    host: Annotated[str, typer.Option(help="Beyond this machine, keys are wanted.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535)] = 8288,
+    as_json: Json = False,
+) -> None:
+    """Serve the HTTP API, /v1: send events, follow videos and runs, search. Its document is at /v1/openapi.json.
+
+    As JSON, one line when it listens and one when it has stopped.
+    """
+    from chronos import logs
+    from chronos.api import server
+
+    state: State = ctx.obj
+    logs.set_up(as_json=as_json)
+    where = {"url": f"http://{host}:{port}/v1"}
+    say = print_line if as_json else lambda said: None
+    asyncio.run(server.serve(state.settings(), host, port, lambda: say({"event": "serving", **where})))
+    say({"event": "stopped", **where})
+
+
+def key(
+    creator: Annotated[
+        str | None, typer.Option("--creator", "-c", help="For reading: it shows this creator's videos alone.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Make a key for the HTTP API, and the hash of it that goes into CHRONOS_EVENT_KEY, CHRONOS_READING_KEY or
+    CHRONOS_OPERATING_KEY. The key is shown once; several hashes stand with commas between."""
+    import hashlib
+    import secrets
+
+    made = secrets.token_urlsafe(32)
+    digest = f"sha256:{hashlib.sha256(made.encode()).hexdigest()}" + (f"@{creator}" if creator else "")
+    if as_json:
+        print_json({"key": made, "hash": digest})
+    else:
+        typer.echo(f"key   {made}\nhash  {digest}")
 
 
 def demo(ctx: typer.Context, as_json: Json = False) -> None:

@@ -36,9 +36,13 @@ SELECT space, coalesce(activated_version IS NOT NULL AND state <> 'retired', fal
 FROM spaces
 ORDER BY activated_version DESC NULLS LAST, space
 
--- name: lock_spaces
--- Which sets are served depends on the spaces: while they change, nobody else decides.
-LOCK TABLE spaces IN SHARE MODE
+-- name: decide_alone
+-- Which sets are served depends on the spaces: who changes them waits for those who decide by the old ones, so that their
+-- videos are seen, and nobody else begins meanwhile.
+SELECT pg_advisory_xact_lock(hashtext(current_schema() || '.spaces'))
+
+-- name: decide_beside_others
+SELECT pg_advisory_xact_lock_shared(hashtext(current_schema() || '.spaces'))
 
 -- name: drop_retired
 -- Vectors that were asked for before their space was retired, in whatever order that was folded: also where it came back.

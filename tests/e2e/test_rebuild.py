@@ -69,6 +69,34 @@ async def test_a_rebuild_that_is_killed_goes_on_where_it_was(hands: Hands, stack
     assert await switching.drop(hands.settings, None) == result.schema
 
 
+async def test_a_side_that_nobody_followed_is_followed_by_the_next_rebuild(
+    hands: Hands, stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(rebuilding, "PATIENCE", 1.0)
+    await videos(hands, tmp_path, "followed", 2)
+
+    def no_follower(what: str, share: float) -> None:
+        if what == "index" and "projection" in stack.processes:
+            stack.kill("projection")
+
+    at_work = asyncio.create_task(rebuilding.rebuild(hands.settings, no_follower, a_second=20))
+    await until("it folds", lambda: a_side_is_building(hands))
+    await videos(hands, tmp_path, "behind", 2)
+    with pytest.raises(switching.NotCaughtUp, match="run `chronos rebuild` again"):
+        await at_work
+    stack.start_projection()
+    monkeypatch.undo()
+    result = await rebuilding.rebuild(hands.settings)
+    assert result.facts == 0
+    assert all(one.added == one.gone == one.changed == 0 for one in result.differences)
+    await both_sides_are_alike(hands)
+    assert await switching.switch(hands.settings, None) == result.schema
+    with pytest.raises(switching.AlreadyRebuilding, match="rollback"):
+        await rebuilding.rebuild(hands.settings)
+    await switching.rollback(hands.settings, None)
+    await switching.drop(hands.settings, None)
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

@@ -5,25 +5,31 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
 
 from chronos import app
 from chronos.adapters import vectors
 from chronos.adapters.serving import settling
 from chronos.config import Settings
 from chronos.pipeline import PROJECTIONS, TABLES
-from schemas.avro import data_schema, encode
+from schemas.avro import data_schema, encode, frame
 from schemas.deletion import VideoDeleted
 from schemas.embedding import Chunk, ChunksEmbedded, EmbeddingsCompleted, TranscriptChunked, Vector
 from schemas.event import Event
 from schemas.running import Error, FailedEvent, FunctionFailed
 from schemas.spaces import SpaceActivated, SpaceRegistered
 from schemas.transcription import AudioExtracted, TranscribeRequested, Transcript, TranscriptionCompleted
-from streams.codec import Codec
+from streams.bulk import Bulk
+from streams.codec import Codec, NewerThanThis
 from streams.envelope import Envelope
 from streams.identity import Place, event_id, outside_run
 from streams.postgres import Pool
-from streams.projector import Folding, Moved
+from streams.projector import Folding, Moved, ends
 from streams.record import Record
 
 TOPIC_IDS = {name: (name, 12) for name in sorted({e.name for p in PROJECTIONS for e in p.events})}
@@ -196,3 +202,45 @@ async def test_text_with_a_zero_character_does_not_stop_the_projection(new_datab
     )
     found = await folded(settings, "zero", [outside(event, 0)])
     assert "beforeafter" in found["videos"][0]
+
+
+class Unheard(Folding):
+    """Its connection is lost once, after the commit and before the answer."""
+
+    lost = False
+
+    async def keep(self, *what: Any, **how: Any) -> None:
+        await super().keep(*what, **how)
+        if not self.lost:
+            self.lost = True
+            raise ConnectionResetError
+
+
+@pytest.mark.parametrize("begun", [0, 3], ids=["by COPY", "joined"])
+async def test_a_rebuild_whose_commit_was_not_answered_goes_on(new_database: Callable[[], str], begun: int):
+    settings, records = Settings(database_url=new_database()), history(3)
+    alone = await folded(settings, "alone", records)
+    async with app.projection_pool(settings, schema="bulk") as pool:
+        one = folding(pool)
+        if begun:
+            await one.apply(records[:begun], {})
+        unheard = Unheard(one.group, pool, one.projections, one.codec, one.topic_ids, one.settling, one.before)
+        scan: Any = SimpleNamespace(read=lambda until, begins: iter([records[begun:]]))
+        until = ends(records)
+        bounds = {place: (0, end) for place, end in until.items()}
+        await Bulk(unheard, scan, bounds, lambda count: None).load(until)
+        assert unheard.lost
+        assert await one.checkpoints() == until
+        assert await tables(pool) == alone
+
+
+async def test_what_a_newer_chronos_said_is_not_passed_over(new_database: Callable[[], str]):
+    known = history(1)
+    newer = fact(SpaceActivated(space="s/3", by="t", why="t"), 0, "1", 5)
+    headers = [(name, b"0" * 16 if name == "ce_dataschema" else value) for name, value in newer.headers]
+    newer = replace(newer, value=frame(9_999, b"?"), headers=headers)
+    async with app.projection_pool(Settings(database_url=new_database()), schema="older") as pool:
+        one = folding(pool)
+        with pytest.raises(NewerThanThis, match="projections first"):
+            await one.apply([*known, newer], {})
+        assert await one.checkpoints() == {}

@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
+from schemas.avro import Undecodable
 from streams.alone import Company
+from streams.kafka import DeliveryFailed
 from streams.record import Record
 from streams.runner import Runner
 
@@ -61,3 +63,27 @@ async def test_a_rebalance_while_the_worker_stops_opens_nothing_again(runner: Ru
     runner.submit(record(1), lambda: None)
     await asyncio.sleep(0.01)
     assert (journal.asked, runner.waiting, runner.waiting_bytes) == ([], 0, 0)
+
+
+async def test_a_dead_letter_that_was_not_delivered_is_sent_again_before_its_record_is_acked():
+    """Else the record was neither kept nor acked: it held its partition's offset until the next restart."""
+    sent: list[str] = []
+
+    def refuse(record: Record) -> Any:
+        raise Undecodable("no event")
+
+    async def send(topic: str, *what: Any) -> None:
+        sent.append(topic)
+        if len(sent) == 1:
+            error = DeliveryFailed("given up")
+            error.retry_after = 0.0
+            raise error
+
+    function = SimpleNamespace(name="f", limit=10, behind=(), group=lambda: "chronos.f")
+    work: Any = SimpleNamespace(
+        codec=SimpleNamespace(read=refuse), function=function, outbox=SimpleNamespace(send=send)
+    )  # fmt: skip
+    acked = asyncio.Event()
+    Runner(work, Company()).submit(record(1), acked.set)
+    await asyncio.wait_for(acked.wait(), 5)
+    assert sent == ["dead-letter", "dead-letter"]

@@ -1,0 +1,106 @@
+"""Every error as a problem document (RFC 9457), with the line that the command line would say; never a trace."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+
+from chronos.cli.errors import explain
+from chronos.embedders import NoSuchSpace
+from chronos.queries import NoSuchVideo, RunIsOver
+from schemas.avro import Undecodable
+from streams.kafka import BrokerAway, DeliveryFailed, TooLarge, TopicsMissing
+from streams.postgres import AWAY
+from streams.retry import Fault
+
+log = structlog.get_logger()
+
+MEDIA_TYPE = "application/problem+json"
+LATER = 5  # seconds after which to try again what is away
+
+STATUS: dict[type[Exception], HTTPStatus] = {
+    NoSuchVideo: HTTPStatus.NOT_FOUND,
+    NoSuchSpace: HTTPStatus.NOT_FOUND,
+    RunIsOver: HTTPStatus.CONFLICT,
+    Undecodable: HTTPStatus.UNPROCESSABLE_ENTITY,
+    TooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    BrokerAway: HTTPStatus.SERVICE_UNAVAILABLE,
+    DeliveryFailed: HTTPStatus.SERVICE_UNAVAILABLE,
+    TopicsMissing: HTTPStatus.SERVICE_UNAVAILABLE,
+    Fault: HTTPStatus.SERVICE_UNAVAILABLE,  # of the provider that embeds a question
+    **dict.fromkeys(AWAY, HTTPStatus.SERVICE_UNAVAILABLE),
+}
+"""What is not here is a bug of ours: 500."""
+
+
+class Problem(BaseModel):
+    """RFC 9457."""
+
+    type: str = "about:blank"
+    title: str
+    status: int
+    detail: str
+    fields: dict[str, str] = Field(default_factory=dict, description="What is wrong, by field, where it is one.")
+
+
+class Refused(Exception):
+    """An answer that is no success, with the reason."""
+
+    def __init__(self, status: HTTPStatus, detail: str, headers: dict[str, str] | None = None) -> None:
+        super().__init__(detail)
+        self.status, self.detail, self.headers = status, detail, headers
+
+
+def answer(
+    status: int, detail: str, *, fields: dict[str, str] | None = None, headers: dict[str, str] | None = None
+) -> JSONResponse:
+    problem = Problem(title=HTTPStatus(status).phrase, status=status, detail=detail, fields=fields or {})
+    return JSONResponse(problem.model_dump(), status, headers, MEDIA_TYPE)
+
+
+def register(app: FastAPI) -> None:
+    """Has the app answer with problems."""
+
+    async def refused(request: Request, error: Exception) -> JSONResponse:
+        assert isinstance(error, Refused)
+        return answer(error.status, error.detail, headers=error.headers)
+
+    async def invalid(request: Request, error: Exception) -> JSONResponse:
+        assert isinstance(error, RequestValidationError)
+        fields = {".".join(map(str, one["loc"])): one["msg"] for one in error.errors()}
+        said = "; ".join(f"{name}: {why}" for name, why in fields.items())
+        return answer(HTTPStatus.UNPROCESSABLE_ENTITY, said, fields=fields)
+
+    async def http(request: Request, error: Exception) -> JSONResponse:
+        assert isinstance(error, HTTPException)
+        return answer(error.status_code, str(error.detail), headers=dict(error.headers or {}))
+
+    app.add_exception_handler(Refused, refused)
+    app.add_exception_handler(RequestValidationError, invalid)
+    app.add_exception_handler(HTTPException, http)
+    for kind in STATUS:
+        app.add_exception_handler(kind, _known)
+    app.add_exception_handler(Exception, _unforeseen)
+
+
+async def _known(request: Request, error: Exception) -> JSONResponse:
+    status = next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
+    headers = {"Retry-After": str(LATER)} if status == HTTPStatus.SERVICE_UNAVAILABLE else None
+    return answer(status, explain(error), headers=headers)
+
+
+async def _unforeseen(request: Request, error: Exception) -> JSONResponse:
+    log.error("unforeseen", path=request.url.path, exc_info=error)
+    return answer(HTTPStatus.INTERNAL_SERVER_ERROR, "unforeseen: the server's log says what happened")
+
+
+RESPONSES: dict[int | str, dict[str, Any]] = {
+    "default": {"model": Problem, "description": "What is wrong, in one line.", "content": {MEDIA_TYPE: {}}}
+}

@@ -1,0 +1,93 @@
+"""What a request works with, and who may make it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from chronos import app
+from chronos.api.keys import Key, Keyring, Scope
+from chronos.api.problems import Refused
+from chronos.config import Settings
+from chronos.embedders import Embedders
+from chronos.sending import Sender, sender
+from streams.journal import Journal, prepare
+from streams.postgres import Pool
+
+OPEN = Key(b"")  # where no key is needed
+
+
+@dataclass(frozen=True)
+class Resources:
+    """Opened once for a server."""
+
+    settings: Settings
+    pool: Pool
+    journal: Journal
+    embedders: Embedders
+    send: Sender
+    topic_ids: dict[str, str]
+    keyring: Keyring
+
+
+@asynccontextmanager
+async def opened(settings: Settings, keyring: Keyring) -> AsyncIterator[Resources]:
+    ids = await app.topic_ids(settings)
+    async with (
+        app.projection_pool(settings, most=8) as pool,
+        app.embedders(settings) as embedders,
+        sender(app.cluster(settings), ids, "api") as send,
+    ):
+        await prepare(pool)
+        by_name = {name: topic_id for name, (topic_id, _) in ids.items()}
+        yield Resources(settings, pool, Journal(pool), embedders, send, by_name, keyring)
+
+
+def resources(request: Request) -> Resources:
+    found: Resources = request.app.state.resources
+    return found
+
+
+Has = Annotated[Resources, Depends(resources)]
+
+
+def allowed(scope: Scope) -> Callable[[Request], Awaitable[Key]]:
+    """Gives the key of a request that opens a scope.
+
+    Raises:
+        Refused: 401 without a key, 403 with a wrong one.
+    """
+
+    async def check(request: Request) -> Key:
+        keyring = resources(request).keyring
+        if keyring.is_empty():
+            return OPEN
+        kind, _, token = request.headers.get("authorization", "").partition(" ")
+        if kind.lower() != "bearer" or not token:
+            detail = f"this needs a key that may {scope}: send it as `Authorization: Bearer KEY`"
+            raise Refused(HTTPStatus.UNAUTHORIZED, detail, {"WWW-Authenticate": "Bearer"})
+        if (key := keyring.find(token.strip(), scope)) is None:
+            raise Refused(HTTPStatus.FORBIDDEN, f"this key may not {scope}")
+        return key
+
+    return check
+
+
+Sending = Annotated[Key, Depends(allowed(Scope.SEND))]
+Reading = Annotated[Key, Depends(allowed(Scope.READ))]
+
+
+def whose(key: Key, creator: str | None) -> str | None:
+    """The creator whose videos are meant: a bound key sees no others.
+
+    Raises:
+        Refused: another one's were asked for.
+    """
+    if key.creator is not None and creator not in (None, key.creator):
+        raise Refused(HTTPStatus.FORBIDDEN, f"this key shows the videos of {key.creator!r} alone")
+    return key.creator or creator

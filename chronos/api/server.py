@@ -1,0 +1,133 @@
+"""The server: its routes, who may reach it, and how it starts."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from http import HTTPStatus
+from importlib.metadata import version
+from socket import socket
+
+import uvicorn
+from fastapi import FastAPI, Request
+from starlette.responses import Response
+
+from chronos.api import forms, problems, reading, resources, sending
+from chronos.api.keys import Keyring, is_loopback
+from chronos.api.resources import Has
+from chronos.config import Settings
+from schemas.people import MAX_BYTES
+from streams.postgres import AWAY
+
+LARGEST = 16 * MAX_BYTES  # bytes of a body: many events at once
+
+HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Content-Security-Policy": "default-src 'self'; frame-ancestors 'none'",
+    "Cache-Control": "no-store",
+}
+
+Next = Callable[[Request], Awaitable[Response]]
+
+
+class KeysMissing(Exception):
+    """Others could reach the server, and nothing would keep them out."""
+
+
+def keyring_of(settings: Settings, host: str) -> Keyring:
+    """
+    Raises:
+        KeysMissing: it would listen beyond this machine, and scopes have no keys. BadKey.
+    """
+    keyring = Keyring.of(settings.event_key, settings.reading_key, settings.operating_key)
+    if not is_loopback(host) and (missing := keyring.missing()):
+        names = {"send": "CHRONOS_EVENT_KEY", "read": "CHRONOS_READING_KEY", "operate": "CHRONOS_OPERATING_KEY"}
+        raise KeysMissing(
+            f"on {host} others can reach this: set {', '.join(names[scope] for scope in missing)} "
+            "(`chronos key` makes one), or listen on 127.0.0.1"
+        )
+    return keyring
+
+
+def create_app(settings: Settings, host: str = "127.0.0.1") -> FastAPI:
+    """The app. On loopback it answers only who calls it by a name of this machine (against DNS rebinding)."""
+    keyring = keyring_of(settings, host)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with resources.opened(settings, keyring) as opened:
+            app.state.resources = opened
+            yield
+
+    app = FastAPI(
+        title="Chronos",
+        version=version("chronos"),
+        description="From a video to words that are found at their second.",
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/v1/openapi.json",
+    )
+    problems.register(app)
+    app.include_router(sending.router)
+    app.include_router(reading.router)
+    app.add_api_route("/v1/health", health, tags=["health"], responses={503: {"model": forms.Health}})
+
+    @app.middleware("http")
+    async def guard(request: Request, go_on: Next) -> Response:
+        if refusal := refused(request, is_loopback(host)):
+            return refusal
+        response = await go_on(request)
+        response.headers.update(HEADERS)
+        return response
+
+    return app
+
+
+def refused(request: Request, only_here: bool) -> Response | None:
+    """The answer to a request that goes no further."""
+    if only_here and not is_loopback(_named(request)):
+        return problems.answer(HTTPStatus.MISDIRECTED_REQUEST, "this server is localhost, and nothing else")
+    size = request.headers.get("content-length", "0")
+    if request.method == "POST" and not (size.isdigit() and "content-length" in request.headers):
+        return problems.answer(HTTPStatus.LENGTH_REQUIRED, "say how long the body is: Content-Length")
+    if int(size if size.isdigit() else 0) > LARGEST:
+        return problems.answer(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"a body may have {LARGEST:,} bytes")
+    return None
+
+
+def _named(request: Request) -> str:
+    """The host by whose name it was called, without the port."""
+    host = request.headers.get("host", "")
+    return host if host.endswith("]") else host.rsplit(":", 1)[0]
+
+
+async def health(has: Has, response: Response) -> forms.Health:
+    """Whether the tables answer; `chronos doctor` says more."""
+    checks = {"database": "ok"}
+    try:
+        await has.pool.fetchval("SELECT 1")
+    except AWAY as error:
+        checks["database"] = type(error).__name__
+        response.status_code = HTTPStatus.SERVICE_UNAVAILABLE
+    return forms.Health(ok=all(said == "ok" for said in checks.values()), checks=checks)
+
+
+class _Server(uvicorn.Server):
+    """Says when it listens."""
+
+    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._ready = ready
+
+    async def startup(self, sockets: list[socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            self._ready()
+
+
+async def serve(settings: Settings, host: str, port: int, ready: Callable[[], None] = lambda: None) -> None:
+    """Serves until it is told to stop."""
+    app = create_app(settings, host)
+    await _Server(uvicorn.Config(app, host, port, log_level="warning", ws="none", server_header=False), ready).serve()

@@ -1,0 +1,82 @@
+-- name: videos
+-- Videos, the newest request first, from behind a place in that order. One more than asked for: then there are more.
+SELECT
+    v.creator_id, v.video_id, v.run_id, v.status, v.title, v.duration_seconds, v.error, v.requested_at, v.changed_at,
+    coalesce(v.searchable, false) AS searchable,
+    coalesce((
+        SELECT sum(u.cost_micro_usd) FROM usage AS u
+        WHERE (u.creator_id, u.video_id) = (v.creator_id, v.video_id) AND NOT u.memoized
+    ), 0)::bigint AS cost_micro_usd
+FROM videos AS v
+WHERE
+    v.status IS NOT NULL
+    AND ($1::text IS NULL OR v.creator_id = $1)
+    AND ($2::text IS NULL OR v.status = $2)
+    AND (
+        $3::timestamptz IS NULL
+        OR (coalesce(v.requested_at, 'epoch'), v.creator_id, v.video_id) < ($3, $4::text, $5::text)
+    )
+ORDER BY coalesce(v.requested_at, 'epoch') DESC, v.creator_id DESC, v.video_id DESC
+LIMIT $6 + 1
+
+-- name: runs
+-- The runs of a video, or one run by its id; the newest first, since run ids sort by time.
+SELECT
+    creator_id, video_id, run_id, status, error, asked_at, changed_at, topic, "partition", "offset",
+    function, attempt, retry_at, retry_error
+FROM runs
+WHERE
+    status IS NOT NULL
+    AND ($1::uuid IS NULL OR run_id = $1)
+    AND ($2::text IS NULL OR creator_id = $2)
+    AND ($3::text IS NULL OR video_id = $3)
+ORDER BY run_id DESC
+LIMIT 200
+
+-- name: work
+-- What each function did in a run: from the journal.
+SELECT function, fingerprint, attempts, crashes, ending, error, to_timestamp(first_started_at / 1e6) AS started_at
+FROM journal.runs
+WHERE run_id = $1::uuid
+ORDER BY first_started_at
+
+-- name: run_usage
+SELECT function, kind, model, memoized, sum(quantity) AS quantity, sum(cost_micro_usd)::bigint AS cost_micro_usd
+FROM usage
+WHERE run_id = $1::uuid
+GROUP BY function, kind, model, memoized
+ORDER BY function, kind, model, memoized
+
+-- name: usage
+-- What was used and paid, by creator, function, model and day (UTC).
+SELECT
+    creator_id, function, kind, model, (recorded_at AT TIME ZONE 'UTC')::date AS day, memoized,
+    sum(quantity) AS quantity, sum(cost_micro_usd)::bigint AS cost_micro_usd
+FROM usage
+WHERE
+    ($1::text IS NULL OR creator_id = $1)
+    AND ($2::date IS NULL OR recorded_at >= $2::date::timestamp AT TIME ZONE 'UTC')
+    AND ($3::date IS NULL OR recorded_at < $3::date::timestamp AT TIME ZONE 'UTC')
+GROUP BY creator_id, function, kind, model, day, memoized
+ORDER BY day, creator_id, function, kind, model, memoized
+LIMIT 10000
+
+-- name: failures
+-- What failed and still stands, the newest first.
+SELECT
+    f.event_id, f.creator_id, f.video_id, f.run_id, f.function, f.attempts, f.error_type, f.error_message, f.retryable,
+    f.topic, f."partition", f."offset", f.failed_at
+FROM failures AS f
+LEFT JOIN videos AS v USING (creator_id, video_id)
+WHERE
+    ($1::text IS NULL OR f.creator_id = $1)
+    AND ($2::text IS NULL OR f.function = $2)
+    AND (v.video_id IS NULL OR (v.status = 'failed' AND v.run_id = f.run_id))
+ORDER BY f.failed_at DESC, f.event_id
+LIMIT $3
+
+-- name: folded
+-- Whether the tables hold what stands at a place of the log.
+SELECT EXISTS (
+    SELECT FROM checkpoints WHERE topic_id = $1 AND "partition" = $2 AND next_offset > $3
+)

@@ -1,0 +1,207 @@
+"""The HTTP API on a running system: what is sent is on the log, what is asked for is in the tables."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from chronos.api.server import create_app
+from tests.e2e.test_rewind import videos
+from tests.films import film, noise
+from tests.stack import Hands, Stack, until
+
+
+@pytest.fixture
+async def api(hands: Hands) -> AsyncIterator[httpx.AsyncClient]:
+    app = create_app(hands.settings)
+    async with app.router.lifespan_context(app):
+        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost:8288") as client:
+            yield client
+
+
+async def test_a_video_is_sent_followed_searched_and_its_run_looked_at(
+    hands: Hands, api: httpx.AsyncClient, tmp_path: Path
+):
+    await videos(hands, tmp_path, "first", 1)  # all is at work then
+    path = await hands.upload(film(tmp_path / "a.wav", (0, noise(5)), codec="pcm_s16le"), "ada")
+    wanted = {"videoId": "by-api", "creatorId": "ada", "storagePath": path, "title": "<script>«日本»"}
+    answer = await api.post("/v1/events/transcribe.requested?wait=projection", json=wanted)
+    assert answer.status_code == 202
+    sent = answer.json()
+    assert sent["folded"]
+
+    async def over() -> dict[str, Any] | None:
+        found = (await api.get("/v1/videos", params={"creator": "ada"})).json()["videos"]
+        mine = next(video for video in found if video["videoId"] == "by-api")
+        return mine if mine["status"] == "completed" else None
+
+    video = await until("it is completed", over)
+    assert (video["title"], video["runId"], video["searchable"]) == (wanted["title"], sent["runId"], True)
+    trace = (await api.get(f"/v1/runs/{sent['runId']}")).json()
+    assert [one["function"] for one in trace["work"]] == ["transcribe-video", "generate-embeddings"]
+    assert {one["ending"] for one in trace["work"]} == {"completed"}
+    assert sum(one["costMicroUsd"] for one in trace["usage"]) == video["costMicroUsd"] > 0
+    spoken = (await api.get("/v1/videos/ada/by-api/transcript")).json()
+    hits = (await api.get("/v1/search", params={"q": spoken["text"][:60], "creator": "ada"})).json()["hits"]
+    assert hits[0]["videoId"] == "by-api"
+    assert (await api.get("/v1/videos/ada/by-api/runs")).json()["runs"][0]["runId"] == sent["runId"]
+    days = (await api.get("/v1/usage", params={"creator": "ada"})).json()["usage"]
+    assert sum(one["costMicroUsd"] for one in days if not one["memoized"]) == video["costMicroUsd"]
+    assert {one["name"] for one in (await api.get("/v1/functions")).json()["functions"]} >= {"transcribe-video"}
+    assert (await api.get("/v1/spaces")).json()["spaces"][0]["state"] == "active"
+    assert (await api.get("/v1/health")).json() == {"ok": True, "checks": {"database": "ok"}}
+
+
+async def test_the_same_idempotency_key_sends_once(hands: Hands, api: httpx.AsyncClient):
+    wanted = {"videoId": "once", "creatorId": "ada", "storagePath": "ada/nothing.mp4"}
+    headers = {"Idempotency-Key": "k-1"}
+    asked = [api.post("/v1/events/transcribe.requested", json=wanted, headers=headers) for _ in range(5)]
+    answers = {answer.text for answer in await asyncio.gather(*asked)}
+    assert len(answers) == 1
+    other = await api.post("/v1/events/transcribe.requested", json=wanted | {"title": "x"}, headers=headers)
+    assert other.status_code == 409
+
+
+async def test_many_are_sent_or_none(hands: Hands, api: httpx.AsyncClient):
+    def event(name: str, **more: str) -> dict[str, Any]:
+        data = {"videoId": name, "creatorId": "many", "storagePath": "many/nothing.mp4", **more}
+        return {"topic": "video/transcribe.requested", "data": data}
+
+    wrong = await api.post("/v1/events", json={"events": [event("m-1"), event("m-2", storagePath="")]})
+    assert wrong.status_code == 422
+    assert "events.1" in wrong.json()["detail"]
+    sent = (await api.post("/v1/events", json={"events": [event("m-3"), event("m-4")]})).json()
+    assert len({one["runId"] for one in sent}) == 2
+
+    async def there() -> bool:
+        found = (await api.get("/v1/failures", params={"creator": "many"})).json()["failures"]
+        return {one["videoId"] for one in found} == {"m-3", "m-4"}
+
+    await until("both failed, and nothing else was sent", there)
+
+
+async def test_pages_of_videos_are_all_of_them_once(hands: Hands, api: httpx.AsyncClient, tmp_path: Path):
+    await videos(hands, tmp_path, "paged", 7)
+    seen, cursor = [], None
+    while True:
+        page = (await api.get("/v1/videos", params={"limit": 3} | ({"cursor": cursor} if cursor else {}))).json()
+        seen += [(video["creatorId"], video["videoId"]) for video in page["videos"]]
+        if (cursor := page["next"]) is None:
+            break
+    assert len(seen) == len(set(seen))
+    assert {video for _, video in seen} >= {f"paged-{n}" for n in range(7)}
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status", "said"),
+    [
+        ("POST", "/v1/events/transcribe.requested", b"{}", 422, "videoId"),
+        ("POST", "/v1/events/transcribe.requested", b"{", 422, "not JSON"),
+        ("POST", "/v1/events/transcribe.requested", b"[" * 100_000, 422, "not JSON"),
+        ("POST", "/v1/events/transcribe.requested", b"\xff\xfe", 422, "not JSON"),
+        ("POST", "/v1/events/transcription.completed", b"{}", 404, "takes events"),
+        ("POST", "/v1/events", b"{}", 422, "events"),
+        ("GET", "/v1/videos?cursor=bm9uZQ==", b"", 422, "cursor"),
+        ("GET", "/v1/videos?limit=0", b"", 422, "limit"),
+        ("GET", "/v1/videos?status=odd", b"", 422, "status"),
+        ("GET", "/v1/videos/ada/never/transcript", b"", 404, "never"),
+        ("GET", "/v1/videos/ada/never/runs", b"", 404, "never"),
+        ("GET", "/v1/runs/none", b"", 422, "run_id"),
+        ("GET", "/v1/runs/00000000-0000-7000-8000-000000000000", b"", 404, "no run"),
+        ("GET", "/v1/search?q=", b"", 422, "q"),
+        ("GET", "/nowhere", b"", 404, "Not Found"),
+        ("DELETE", "/v1/videos", b"", 405, "Not Allowed"),
+    ],
+)
+async def test_what_is_wrong_is_a_problem_document(
+    api: httpx.AsyncClient, method: str, path: str, body: bytes, status: int, said: str
+):
+    answer = await api.request(method, path, content=body, headers={"Content-Type": "application/json"})
+    assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json")
+    assert said in answer.json()["detail"]
+
+
+PAGES = ["videos", "search?q=tide", "usage", "failures", "videos/{0}/{1}/runs", "videos/{0}/{1}/transcript", "runs/{2}"]
+
+
+async def test_a_key_of_one_creator_shows_nothing_of_another(hands: Hands, tmp_path: Path):
+    theirs = (await videos(hands, tmp_path, "private", 1))[0]
+    await hands.ending(await hands.ask("private-failed", "creator-0", "creator-0/nothing.mp4"))
+    bound = parts(f"{hashed('reader')}@somebody-else")
+    app = create_app(hands.settings.model_copy(update=bound), "0.0.0.0")
+    async with app.router.lifespan_context(app):
+        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url="https://chronos.example") as client:
+            for page in (page.format("creator-0", "private-0", theirs.run_id) for page in PAGES):
+                assert (await client.get(f"/v1/{page}")).status_code == 401
+                wrong = await client.get(f"/v1/{page}", headers={"Authorization": "Bearer guess"})
+                assert wrong.status_code == 403
+                answer = await client.get(f"/v1/{page}", headers={"Authorization": "Bearer reader"})
+                assert "private" not in answer.text.replace(page, "")
+                asked = await client.get(
+                    f"/v1/{page}{'&' if '?' in page else '?'}creator=creator-0",
+                    headers={"Authorization": "Bearer reader"},
+                )
+                assert "private-0" not in asked.text.replace(page, "") or asked.status_code in (403, 404)
+            boss = await client.get("/v1/videos", headers={"Authorization": "Bearer boss"})
+            assert "private-0" in boss.text
+
+
+def served(stack: Stack, port: int) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "chronos", "serve", "--port", str(port)]
+    return subprocess.Popen(command, env=stack.environment(), stderr=subprocess.DEVNULL)
+
+
+def parts(reading: str) -> dict[str, Any]:
+    return {"event_key": (hashed("sender"),), "reading_key": (reading,), "operating_key": (hashed("boss"),)}
+
+
+def hashed(key: str) -> str:
+    return f"sha256:{hashlib.sha256(key.encode()).hexdigest()}"
+
+
+async def test_the_command_serves_until_it_is_told_to_stop(stack: Stack):
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    with served(stack, port) as process:
+        try:
+            async with httpx.AsyncClient(base_url=f"http://localhost:{port}") as client:
+
+                async def answers() -> bool:
+                    try:
+                        return (await client.get("/v1/health")).json()["ok"] is True
+                    except httpx.TransportError:
+                        return False
+
+                await until("it answers", answers)
+        finally:
+            process.send_signal(signal.SIGTERM)
+        assert await asyncio.to_thread(process.wait, 20) in (0, -signal.SIGTERM)
+
+
+async def test_nothing_but_this_machine_is_answered_without_keys(hands: Hands, api: httpx.AsyncClient):
+    assert (await api.get("/v1/videos", headers={"Host": "evil.example"})).status_code == 421
+
+
+async def test_a_broker_that_is_away_is_503_and_says_when_to_come_again(hands: Hands, stack: Stack, api: Any):
+    stack.kafka.stop()
+    try:
+        wanted = {"videoId": "away", "creatorId": "ada", "storagePath": "ada/nothing.mp4"}
+        answer = await api.get("/v1/functions")
+        assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
+        assert (await api.get("/v1/videos")).status_code == 200
+    finally:
+        stack.kafka.start()
+    answer = await api.post("/v1/events/transcribe.requested", json=wanted)
+    assert answer.status_code == 202

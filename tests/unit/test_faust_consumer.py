@@ -1,0 +1,96 @@
+"""A consumer that finds out where it stands while its partitions are taken away: what it found holds no more."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+import pytest
+from faust.types import TP
+
+from streams.faust_consumer import SafeConsumer
+from streams.faust_worker import FunctionApp, WorkerSettings
+from streams.progress import Standing
+
+PLACE = TP("t", 0)
+
+
+class Runner:
+    """Notes whether it is open, and takes its time to let go."""
+
+    def __init__(self) -> None:
+        self.open = True
+        self.ended = asyncio.Event()
+
+    async def let_go(self, within: float) -> None:
+        self.open = False
+        await self.ended.wait()
+
+    def reopen(self) -> None:
+        self.open = True
+
+
+class Progress:
+    """A journal that answers when it is told to."""
+
+    def __init__(self) -> None:
+        self.asked, self.answers = asyncio.Event(), asyncio.Event()
+        self.noted: list[Mapping[Any, Standing]] = []
+
+    async def stand(self, group: str, committed: Mapping[TP, int | None]) -> dict[TP, Standing]:
+        self.asked.set()
+        await self.answers.wait()
+        return {tp: Standing(offset) for tp, offset in committed.items()}
+
+    async def note(self, group: str, standings: Mapping[TP, Standing]) -> None:
+        self.noted.append(standings)
+
+
+@pytest.fixture
+async def consumer(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[SafeConsumer]:
+    """With one partition; its broker is of paper, and Faust's own part of a rebalance does nothing."""
+    runner, progress = Runner(), Progress()
+    settings = WorkerSettings("127.0.0.1:1", {})
+    app = FunctionApp(runner, progress, "g", ["t"], settings)  # type: ignore[arg-type]
+    consumer = app.safe_consumer()
+
+    async def nothing(*args: object) -> bool:
+        return True
+
+    async def seek_to_committed() -> dict[TP, int]:
+        return {PLACE: 3}
+
+    for name in ("commit", "seek_wait", "_commit"):
+        monkeypatch.setattr(consumer, name, nothing)
+    monkeypatch.setattr(consumer, "seek_to_committed", seek_to_committed)
+    monkeypatch.setattr(consumer, "assignment", lambda: {PLACE})
+    for name in ("_on_partitions_revoked", "_on_partitions_assigned"):
+        monkeypatch.setattr(consumer, name, nothing)
+    yield consumer
+    consumer._thread.thread_loop.close()  # that of a thread which was never started
+
+
+async def test_where_it_stands_is_known_before_anything_is_delivered(consumer: Any):
+    consumer.progress.answers.set()
+    assert await consumer._stand()
+    assert consumer.standings == {PLACE: Standing(3)}
+
+
+async def test_what_was_found_out_for_partitions_that_were_taken_away_meanwhile_is_given_up(consumer: Any):
+    """It would open the runner for new work in the middle of letting go: that work is nobody's, and holds its lease."""
+    standing = asyncio.create_task(consumer._stand())
+    await consumer.progress.asked.wait()
+    taken = asyncio.create_task(consumer.on_partitions_revoked({PLACE}))
+    await asyncio.sleep(0)
+    consumer.progress.answers.set()
+    assert not await standing
+    assert not await consumer._stand()  # nor is it begun while they are being let go
+    consumer.runner.ended.set()
+    await taken
+    assert not await consumer._stand()  # nor before new ones are given
+    assert (consumer.standings, consumer.progress.noted, consumer.runner.open) == ({}, [], False)
+
+    await consumer.on_partitions_assigned({PLACE}, 2)
+    assert await consumer._stand()
+    assert (consumer.standings, consumer.runner.open) == ({PLACE: Standing(3)}, True)
