@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -63,17 +62,15 @@ async def find(pool: Pool, embedders: Embedders, words: str, creator_id: str | N
 
 async def ranked(pool: Pool, embedders: Embedders, words: str, creator_id: str | None) -> list[tuple[Row, float]]:
     """Chunks, best first, with their scores."""
-    by_words, by_meaning = await asyncio.gather(
-        pool.fetch(SQL["by_words"], words, creator_id, DEPTH), _by_meaning(pool, embedders, words, creator_id)
-    )
-    return join([by_words, *by_meaning])
+    return join(await _lists(pool, embedders, words, creator_id))
 
 
-async def _by_meaning(
+async def _lists(
     pool: Pool, embedders: Embedders, words: str, creator_id: str | None
 ) -> list[Sequence[Row]]:  # fmt: skip
-    """Chunks by nearness of their vectors: a list for each space that videos are served from, since distances of two
-    models cannot be compared. Where a switch comes between question and answer, it is asked again."""
+    """Chunks by their words, and by nearness of their vectors: a list for each space that videos are served from, since
+    distances of two models cannot be compared. All in one snapshot, so that a video's old and new sets never mix; where
+    a switch comes between question and answer, it is asked again."""
     questions: dict[str, bytes | None] = {}
     while True:
         spaces = await _spaces(pool)
@@ -82,8 +79,10 @@ async def _by_meaning(
                 questions[space] = await _embedded(embedders, space, words, needed=space == spaces[0])
         async with pool.acquire() as connection, connection.transaction(isolation="repeatable_read", readonly=True):
             if await _spaces(connection) == spaces:
+                by_words = await connection.fetch(SQL["by_words"], words, creator_id, DEPTH)
                 asked = [(space, question) for space in spaces if (question := questions[space]) is not None]
-                return [await _nearest(connection, space, question, creator_id) for space, question in asked]
+                nearest = [await _nearest(connection, space, question, creator_id) for space, question in asked]
+                return [by_words, *nearest]
 
 
 async def _spaces(connection: Connection | Pool) -> list[str]:

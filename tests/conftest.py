@@ -17,10 +17,15 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
+import hypothesis
 import pytest
 import structlog
 
 T = TypeVar("T")
+
+
+hypothesis.settings.register_profile("ours", deadline=None)  # how long an example takes is the machine's affair
+hypothesis.settings.load_profile("ours")
 
 
 @pytest.fixture(autouse=True)

@@ -76,13 +76,15 @@ async def test_change_the_embedding_model(hands: Hands, stack: Stack, tmp_path: 
 async def test_change_a_function(hands: Hands, stack: Stack, tmp_path: Path):
     await videos(hands, tmp_path, "cut", 2, seconds=40)
     await until("all is acked", lambda: caught_up(hands))
-    setting = dict(line.split("=", 1) for snippet in snippets("change-a-function", "env") for line in snippet.split())
+    setting = dict(
+        line.split("=", 1) for snippet in snippets("change-a-function", "env") for line in snippet.splitlines()
+    )
     stack.terminate("functions")
     stack.start_functions(more=setting)
     heard = len(stack.provider.bill())
     await follow(stack, "change-a-function", setting)
     await until("all is acked", lambda: caught_up(hands))
-    pieces = [charge for charge in stack.provider.bill()[heard:] if charge.kind == "audio"]
+    pieces = [charge for charge in stack.provider.bill()[heard:] if charge.kind == "transcription"]
     assert len(pieces) == 2 * 3  # 15, 15 and 10 seconds of each
     assert (await verify(hands.settings)).ok
     stack.terminate("functions")
