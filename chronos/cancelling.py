@@ -49,7 +49,8 @@ async def call_off(settings: Settings, runs: Sequence[Run], reason: str) -> None
     pool = await postgres.connect(settings.database(), most=1)
     try:
         await prepare(pool)
+        journal = Journal(pool)
         for run in runs:
-            await Journal(pool).cancel(run.run_id)
+            await journal.cancel(run.run_id)
     finally:
         await pool.close()

@@ -9,6 +9,7 @@ import uuid
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from agents.chunker import chunk
@@ -124,11 +125,15 @@ async def build(
         videos = await _lacking(pool, space)
         async with _asking(settings, pool, space, reason) as asking:
             for at in range(0, len(videos), batch):
-                share = lambda done, at=at: progress("embed", (at + done) / len(videos))  # noqa: E731
-                filled.failed += await asking.fill(videos[at : at + batch], share)
+                told = partial(_tell, progress, at, len(videos))
+                filled.failed += await asking.fill(videos[at : at + batch], told)
     filled.videos, filled.seconds = len(videos) - len(filled.failed), time.monotonic() - began
     await operations.tell(settings, "embeddings build", space, reason, {"videos": len(videos)}, filled.to_json())
     return filled
+
+
+def _tell(progress: Progress, before: int, total: int, done: int) -> None:
+    progress("embed", (before + done) / total)
 
 
 async def _nobody_is_missed(settings: Settings) -> None:
