@@ -11,6 +11,7 @@ from chronos import app, spaces
 from chronos.adapters import vectors
 from chronos.config import Settings
 from chronos.embedders import Embedders, NoSuchSpace, parts_of
+from chronos.switching import Answers
 from streams.postgres import Pool
 
 FIRST = 10  # hits that are compared
@@ -31,28 +32,6 @@ class Question:
 
 
 @dataclass(frozen=True)
-class Answers:
-    """The first ten hits of a question in two spaces, nearest first, each as creator/video@second."""
-
-    question: Question
-    before: tuple[str, ...]
-    after: tuple[str, ...]
-
-    @property
-    def overlap(self) -> float:
-        """The share of the old hits that are among the new ones."""
-        return len(set(self.before) & set(self.after)) / len(self.before) if self.before else 1.0
-
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "question": self.question.text,
-            "overlap": round(self.overlap, 3),
-            "gone": [hit for hit in self.before if hit not in self.after],
-            "new": [hit for hit in self.after if hit not in self.before],
-        }
-
-
-@dataclass(frozen=True)
 class Comparison:
     """A space against the one that search uses."""
 
@@ -68,12 +47,12 @@ class Comparison:
 
     def recall(self) -> tuple[float, float] | None:
         """In how many of the questions whose answer is known it is among the ten: before, and after."""
-        asked = [one for one in self.answers if one.question.expected is not None]
+        asked = [one for one in self.answers if one.expected is not None]
         if not asked:
             return None
         return (
-            fmean(one.question.expected in one.before for one in asked),
-            fmean(one.question.expected in one.after for one in asked),
+            fmean(one.expected in one.before for one in asked),
+            fmean(one.expected in one.after for one in asked),
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -124,7 +103,7 @@ def _middle(text: str) -> str:
 async def _ask(pool: Pool, embedders: Embedders, question: Question, pair: tuple[str, str]) -> Answers:
     before = await _nearest(pool, embedders, question.text, pair)
     after = await _nearest(pool, embedders, question.text, (pair[1], pair[0]))
-    return Answers(question, before, after)
+    return Answers(question.text, before, after, question.expected)
 
 
 async def _nearest(pool: Pool, embedders: Embedders, text: str, pair: tuple[str, str]) -> tuple[str, ...]:

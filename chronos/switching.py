@@ -87,11 +87,12 @@ async def compare(connection: Connection, old: str, new: str) -> list[Difference
 
 @dataclass(frozen=True)
 class Answers:
-    """The first ten hits of a question in two sides, each as video@second."""
+    """The first ten hits of a question in two sides, or in two embedding spaces, each as video and second."""
 
     question: str
     before: tuple[str, ...]
     after: tuple[str, ...]
+    expected: str | None = None  # the hit that must be there, where it is known
 
     @property
     def overlap(self) -> float:
@@ -117,7 +118,8 @@ async def ask_both(settings: Settings, questions: Iterable[str], old: str, new: 
     ):
         for question in questions:
             hits = [await searching.ranked(pool, embedders, question, None) for pool in (before, after)]
-            found.append(Answers(question, *(tuple(_name(row) for row, _ in some[:10]) for some in hits)))
+            old_hits, new_hits = (tuple(_name(row) for row, _ in some[:10]) for some in hits)
+            found.append(Answers(question, old_hits, new_hits))
     return found
 
 

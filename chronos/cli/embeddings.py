@@ -159,7 +159,7 @@ def _show_comparison(found: Comparison) -> None:
     for answers in sorted(found.answers, key=lambda one: one.overlap)[:10]:
         if answers.overlap < 1:
             changed = answers.to_json()
-            out().print(f"\n{answers.overlap:4.0%}  {plain(answers.question.text)}")
+            out().print(f"\n{answers.overlap:4.0%}  {plain(answers.question)}")
             out().print(f"      gone: {plain(', '.join(changed['gone']))}")
             out().print(f"      new:  {plain(', '.join(changed['new']))}")
 
