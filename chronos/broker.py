@@ -13,6 +13,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # they are th
     ResourceType,
 )
 
+from schemas.event import Coordinates
 from schemas.topics import TOPICS, Topic
 from streams.kafka import BrokerAway, Cluster
 
@@ -37,6 +38,7 @@ class Group:
     name: str
     members: int
     lag: int
+    waiting: tuple[Coordinates, ...] = ()  # the first record of each partition that it has not done
 
 
 def differences(topic: Topic, there: OnBroker) -> list[str]:
@@ -77,8 +79,10 @@ class Broker:
         for name, topics in wanted:
             places = [(t, p) for t in topics for p in range(partitions.get(t, 0))]
             committed = self._committed(name)
-            lag = sum(max(0, ends[place] - committed.get(place, 0)) for place in places)
-            found.append(Group(name, members[name], lag))
+            behind = {place: committed.get(place, 0) for place in places if ends[place] > committed.get(place, 0)}
+            waiting = tuple(Coordinates(topic=t, partition=p, offset=at) for (t, p), at in behind.items())
+            lag = sum(ends[place] - at for place, at in behind.items())
+            found.append(Group(name, members[name], lag, waiting))
         return found
 
     def ends(self, partitions: dict[str, int]) -> Ends:
