@@ -85,10 +85,19 @@ class Broker:
             found.append(Group(name, members[name], lag, waiting))
         return found
 
+    def spans(self) -> dict[str, list[tuple[int, int]]]:
+        """First and next offset of each partition of those of our topics that are there."""
+        partitions = self._partitions()
+        begins = self._offsets(partitions, OffsetSpec.earliest())  # type: ignore[no-untyped-call]  # it has no types
+        ends = self.ends(partitions)
+        return {name: [(begins[name, p], ends[name, p]) for p in range(count)] for name, count in partitions.items()}
+
     def ends(self, partitions: dict[str, int]) -> Ends:
         """The offset after the last record of each partition."""
-        latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]  # it has no types
-        places = {TopicPartition(t, p): latest for t, count in partitions.items() for p in range(count)}
+        return self._offsets(partitions, OffsetSpec.latest())  # type: ignore[no-untyped-call]  # it has no types
+
+    def _offsets(self, partitions: dict[str, int], which: OffsetSpec) -> Ends:
+        places = {TopicPartition(t, p): which for t, count in partitions.items() for p in range(count)}
         try:
             futures = self._admin.list_offsets(places, request_timeout=SECONDS) if places else {}
             return {(at.topic, at.partition): future.result(SECONDS).offset for at, future in futures.items()}

@@ -127,10 +127,9 @@ class Entry(Form):
     """Something that happened in a run."""
 
     at: datetime
-    what: str = Field(description="began, said, paid, remembered, retried, ended")
+    what: str = Field(description="began, said, paid, remembered, retried, failed, ended")
     name: str = Field(description="The event's topic, or the model that was paid.")
     attempt: int | None = None
-    seconds: float | None = Field(default=None, description="Only where it was measured.")
     quantity: float | None = None
     unit: str | None = None
     cost_micro_usd: int | None = None

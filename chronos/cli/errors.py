@@ -21,6 +21,7 @@ BROKER = START + "KAFKA_BOOTSTRAP_SERVERS"
 SPOKEN = {
     "chronos.api.keys.BadKey": "",
     "chronos.api.server.KeysMissing": "",
+    "chronos.browsing.NoSuchTopic": "",
     "chronos.choosing.NothingMeant": "",
     "chronos.cli.state.WrongUse": "",
     "chronos.cli.state.Failed": "",
