@@ -38,3 +38,12 @@ def text(value: str) -> str:
     """Secrets are looked for in somewhat more than is shown: one may stand where it is cut."""
     shown = redact(value[: 2 * LETTERS])
     return shown if len(value) <= LETTERS else f"{shown[:LETTERS]} … ({len(value):,} characters)"
+
+
+def as_text(value: bytes) -> str | None:
+    """Bytes as text, where they are text that people write."""
+    try:
+        text = value.decode()
+    except UnicodeDecodeError:
+        return None
+    return text if all(c.isprintable() or c in "\r\n\t" for c in text) else None
