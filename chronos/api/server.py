@@ -12,7 +12,18 @@ import uvicorn
 from fastapi import FastAPI, Request
 from starlette.responses import Response
 
-from chronos.api import forms, logs, looking, problems, reading, resources, sending
+from chronos.api import (
+    forms,
+    letters,
+    logs,
+    looking,
+    operating,
+    problems,
+    reading,
+    resources,
+    rewinds,
+    sending,
+)
 from chronos.api.keys import Keyring, is_loopback
 from chronos.api.resources import Has
 from chronos.config import Settings
@@ -70,10 +81,8 @@ def create_app(settings: Settings, host: str = "127.0.0.1") -> FastAPI:
         openapi_url="/v1/openapi.json",
     )
     problems.register(app)
-    app.include_router(sending.router)
-    app.include_router(reading.router)
-    app.include_router(looking.router)
-    app.include_router(logs.router)
+    for part in (sending, reading, looking, logs, letters, operating, rewinds):
+        app.include_router(part.router)
     app.add_api_route("/v1/health", health, tags=["health"], responses={503: {"model": forms.Health}})
 
     @app.middleware("http")
