@@ -92,7 +92,9 @@ class Settings(BaseSettings):
     reading_key: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(), description="Keys that may read; sha256:HEX@creator sees that creator's videos alone."
     )
-    operating_key: Annotated[tuple[str, ...], NoDecode] = Field(default=(), description="Keys that may do all.")
+    operating_key: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(), description="Keys that may retry, rewind, switch and so on, and read."
+    )
 
     parallel_calls: int = Field(default=16, ge=1, description="Paid calls in the air, for each process.")
     ai_timeout: float = Field(default=120.0, gt=0, description="Seconds without a sign of the provider.")

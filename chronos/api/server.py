@@ -17,6 +17,7 @@ from chronos.api import (
     letters,
     logs,
     looking,
+    media,
     operating,
     problems,
     reading,
@@ -27,6 +28,7 @@ from chronos.api import (
 from chronos.api.keys import Keyring, is_loopback
 from chronos.api.resources import Has
 from chronos.config import Settings
+from chronos.console import router
 from schemas.people import MAX_BYTES
 from streams.postgres import AWAY
 
@@ -35,7 +37,9 @@ LARGEST = 16 * MAX_BYTES  # bytes of a body: many events at once
 HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
-    "Content-Security-Policy": "default-src 'self'; frame-ancestors 'none'",
+    "Content-Security-Policy": "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
     "Cache-Control": "no-store",
 }
 
@@ -81,8 +85,9 @@ def create_app(settings: Settings, host: str = "127.0.0.1") -> FastAPI:
         openapi_url="/v1/openapi.json",
     )
     problems.register(app)
-    for part in (sending, reading, looking, logs, letters, operating, rewinds):
+    for part in (sending, reading, media, looking, logs, letters, operating, rewinds):
         app.include_router(part.router)
+    router.include(app)
     app.add_api_route("/v1/health", health, tags=["health"], responses={503: {"model": forms.Health}})
 
     @app.middleware("http")
