@@ -63,6 +63,9 @@ def key(
     creator: Annotated[
         str | None, typer.Option("--creator", "-c", help="For reading: it shows this creator's videos alone.")
     ] = None,
+    webhook: Annotated[
+        bool, typer.Option("--webhook", help="A secret for CHRONOS_WEBHOOKS, which its receiver has to know too.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Make a key for the HTTP API, and the hash of it that goes into CHRONOS_EVENT_KEY, CHRONOS_READING_KEY or
@@ -70,6 +73,12 @@ def key(
     import hashlib
     import secrets
 
+    from chronos.webhooks import new_secret
+
+    if webhook:
+        secret = new_secret()
+        print_json({"secret": secret}) if as_json else typer.echo(secret)
+        return
     made = secrets.token_urlsafe(32)
     digest = f"sha256:{hashlib.sha256(made.encode()).hexdigest()}" + (f"@{creator}" if creator else "")
     if as_json:
