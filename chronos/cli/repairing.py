@@ -71,7 +71,8 @@ def retry(
     """Ask again for what failed, by a new command, and say first what that would cost.
 
     What is paid for already is not paid for again. Only failures that still stand are taken: the video's newest run
-    failed. A failed transcription is requested anew; failed embeddings are made from the transcript that is there.
+    failed. A failed transcription is requested anew; failed embeddings are made from the transcript that is there;
+    a webhook goes to those receivers that have not got it.
     """
     from chronos.failures import Filter
 
@@ -85,10 +86,10 @@ def retry(
 
 
 def _check_function(name: str | None) -> None:
-    from chronos.failures import COMMANDS
+    from chronos.failures import RETRIED
 
-    if name is not None and name not in COMMANDS:
-        raise WrongUse(f"no function {name!r} can be tried again; these can: {', '.join(COMMANDS)}")
+    if name is not None and name not in RETRIED:
+        raise WrongUse(f"no function {name!r} can be tried again; these can: {', '.join(RETRIED)}")
 
 
 async def _retry(settings: Settings, asked: _Asked) -> _Answer:
@@ -108,7 +109,7 @@ async def _retry(settings: Settings, asked: _Asked) -> _Answer:
             with bar() as progress:
                 done = await retrying.retry(settings, pool, found, progress)
             planned = {"failures": [failure.id for failure in found], "costMicroUsd": sum(one or 0 for one in costs)}
-            outcome = {"sent": len(done.sent), "left": len(done.left)}
+            outcome = {"sent": len(done.sent), "asked": len(done.asked), "left": len(done.left)}
             await operations.tell(settings, "retry", asked.video or "videos", asked.reason, planned, outcome)
     return _Answer(found, costs, done)
 
@@ -139,7 +140,10 @@ def _show(answer: _Answer) -> None:
 def _show_done(done: Outcome) -> None:
     for failure, why in done.left:
         out().print(f"[red]✗[/] {plain(failure.video or failure.id)}: {plain(why)}", soft_wrap=True)
-    out().print(f"[green]✓[/] {len(done.sent)} sent")
+    if done.sent or not done.asked:
+        out().print(f"[green]✓[/] {len(done.sent)} sent")
+    if done.asked:
+        out().print(f"[green]✓[/] {len(done.asked)} will be processed again by running workers")
     if not done.seen:
         err().print(
             "the tables have not seen them yet: is the projection running? Asked again now, they are sent twice"
@@ -163,7 +167,13 @@ def _table(answer: _Answer) -> Table:
     for failure, cost in list(zip(answer.failures, answer.costs, strict=True))[:ROWS]:
         price = "unknown" if cost is None else dollars(cost)
         who = (failure.video or "a batch", failure.creator or "", age(failure.failed_at, now))
-        cells = (*who, failure.function, failure.command, price, f"{failure.type}: {failure.message}")
+        cells = (
+            *who,
+            failure.function,
+            failure.command or "(the same event)",
+            price,
+            f"{failure.type}: {failure.message}",
+        )
         table.add_row(*(Text(clean(cell)) for cell in cells))
     return table
 
@@ -187,6 +197,7 @@ def _json(answer: _Answer) -> dict[str, Any]:
             }
             for failure, sent in (done.sent if done else ())
         ],
+        "asked": [failure.id for failure in (done.asked if done else ())],
         "left": [{"failureId": failure.id, "why": why} for failure, why in (done.left if done else ())],
         "seen": done.seen if done else None,
     }

@@ -25,6 +25,7 @@ from schemas.embedding import EmbeddingsCompleted
 from schemas.running import Error, FailedEvent, FunctionFailed
 from schemas.webhook import Ending, Kind, Message
 from streams.redaction import redact
+from tests.pages import snippets
 
 ME = {"video_id": "v", "creator_id": "ada"}
 SAID = Message(
@@ -32,7 +33,7 @@ SAID = Message(
     timestamp=datetime(2026, 11, 26, 3, tzinfo=UTC),
     data=Ending(**ME, run_id="019a0000-0000-7000-8000-000000000000", chunks=3),
 )
-SECRET = new_secret()
+SECRET = f"whsec_{base64.b64encode(bytes(range(32))).decode()}"
 
 
 def endpoint(url: str = "https://example.org/hook", **more: Any) -> Endpoint:
@@ -161,6 +162,19 @@ def test_new_secrets_are_no_new_receivers_and_a_new_receiver_is_told_by_a_rewind
     assert shape([endpoint()]) == shape([endpoint(secret=[SECRET, new_secret()])])
     assert shape([endpoint()]) != shape([endpoint(), endpoint("https://b.test/")])
     assert shape([endpoint()]) != shape([endpoint(creator="ada")])
+
+
+def test_the_pages_setting_is_taken_and_its_receiver_takes_what_we_send(monkeypatch: pytest.MonkeyPatch) -> None:
+    [setting], [program], [example] = (snippets("webhooks", kind) for kind in ("env", "python", "json"))
+    name, _, value = setting.strip().partition("=")
+    monkeypatch.setenv(name, value)
+    [receiver] = Settings().webhooks
+    [secret] = receiver.secret
+    page: dict[str, Any] = {}
+    exec(program, page)
+    body = Message.model_validate_json(example).body()
+    signed = headers(receiver.keys(), "msg_1", int(time.time()), body)
+    assert page["received"](body, signed, secret.get_secret_value()) == json.loads(example)
 
 
 def test_a_secret_is_made_by_a_command() -> None:
