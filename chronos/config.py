@@ -94,7 +94,9 @@ class Settings(BaseSettings):
     reading_key: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(), description="Keys that may read; sha256:HEX@creator sees that creator's videos alone."
     )
-    operating_key: Annotated[tuple[str, ...], NoDecode] = Field(default=(), description="Keys that may do all.")
+    operating_key: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(), description="Keys that may retry, rewind, switch and so on, and read."
+    )
 
     webhooks: tuple[Endpoint, ...] = Field(
         default=(), description="Who is told of the endings of videos: [{url, secret, creator?, events?}]."

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Annotated
+from urllib.parse import unquote
 
 from fastapi import Depends, Request
 
@@ -20,6 +21,7 @@ from streams.journal import Journal, prepare
 from streams.postgres import Pool
 
 OPEN = Key(b"")  # where no key is needed
+COOKIE = "chronos_keys"  # where the console keeps the keys of who uses it, quoted, with colons between
 
 
 @dataclass(frozen=True)
@@ -67,15 +69,24 @@ def allowed(scope: Scope) -> Callable[[Request], Awaitable[Key]]:
         keyring = resources(request).keyring
         if keyring.is_empty():
             return OPEN
-        kind, _, token = request.headers.get("authorization", "").partition(" ")
-        if kind.lower() != "bearer" or not token:
+        shown = tokens(request)
+        if not shown:
             detail = f"this needs a key that may {scope}: send it as `Authorization: Bearer KEY`"
             raise Refused(HTTPStatus.UNAUTHORIZED, detail, {"WWW-Authenticate": "Bearer"})
-        if (key := keyring.find(token.strip(), scope)) is None:
+        found = [key for token in shown if (key := keyring.find(token, scope))]
+        if not found:
             raise Refused(HTTPStatus.FORBIDDEN, f"this key may not {scope}")
-        return key
+        return found[0]
 
     return check
+
+
+def tokens(request: Request) -> list[str]:
+    """The keys that a request shows: a program's in its header, the console's in its cookie."""
+    kind, _, token = request.headers.get("authorization", "").partition(" ")
+    if kind.lower() == "bearer":
+        return [token.strip()] if token.strip() else []
+    return [unquote(one) for one in request.cookies.get(COOKIE, "").split(":") if one]
 
 
 Sending = Annotated[Key, Depends(allowed(Scope.SEND))]

@@ -12,10 +12,11 @@ import uvicorn
 from fastapi import FastAPI, Request
 from starlette.responses import Response
 
-from chronos.api import forms, problems, reading, resources, sending
+from chronos.api import forms, media, problems, reading, resources, sending
 from chronos.api.keys import Keyring, is_loopback
 from chronos.api.resources import Has
 from chronos.config import Settings
+from chronos.console import router
 from schemas.people import MAX_BYTES
 from streams.postgres import AWAY
 
@@ -24,7 +25,9 @@ LARGEST = 16 * MAX_BYTES  # bytes of a body: many events at once
 HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
-    "Content-Security-Policy": "default-src 'self'; frame-ancestors 'none'",
+    "Content-Security-Policy": "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
     "Cache-Control": "no-store",
 }
 
@@ -72,6 +75,8 @@ def create_app(settings: Settings, host: str = "127.0.0.1") -> FastAPI:
     problems.register(app)
     app.include_router(sending.router)
     app.include_router(reading.router)
+    app.include_router(media.router)
+    router.include(app)
     app.add_api_route("/v1/health", health, tags=["health"], responses={503: {"model": forms.Health}})
 
     @app.middleware("http")
