@@ -73,11 +73,8 @@ def key(
     import hashlib
     import secrets
 
-    from chronos.webhooks import new_secret
-
     if webhook:
-        secret = new_secret()
-        print_json({"secret": secret}) if as_json else typer.echo(secret)
+        _webhook_secret(as_json=as_json)
         return
     made = secrets.token_urlsafe(32)
     digest = f"sha256:{hashlib.sha256(made.encode()).hexdigest()}" + (f"@{creator}" if creator else "")
@@ -85,6 +82,13 @@ def key(
         print_json({"key": made, "hash": digest})
     else:
         typer.echo(f"key   {made}\nhash  {digest}")
+
+
+def _webhook_secret(*, as_json: bool) -> None:
+    from chronos.webhooks import new_secret
+
+    secret = new_secret()
+    print_json({"secret": secret}) if as_json else typer.echo(secret)
 
 
 def demo(ctx: typer.Context, as_json: Json = False) -> None:
