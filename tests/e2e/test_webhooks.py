@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from standardwebhooks import Webhook
 
+from chronos.api.reading import SQL as PAGES
 from chronos.verifying import verify
 from tests.e2e.test_deadletters import chronos
 from tests.e2e.test_how_to import follow
@@ -147,6 +148,8 @@ async def test_a_message_that_is_refused_stands_among_the_failures_and_is_sent_a
     assert failure["error"]["type"] == "WebhookRefused"
     assert "no such hook" in failure["error"]["message"]
     assert (failure["videoId"], failure["command"], failure["costMicroUsd"]) == ("refused-0", None, 0)
+    shown = await hands.pool.fetch(PAGES["failures"], CREATOR, None, 10)
+    assert [(row["video_id"], row["function"]) for row in shown] == [("refused-0", "send-webhooks")]
     done = await chronos(stack, "retry", "refused-0", "--execute")
     assert (done["asked"], done["sent"]) == ([failure["failureId"]], [])
     assert len(ids(await receivers.until(EVERYBODY, "refused-0", 2))) == 1
