@@ -12,7 +12,9 @@ from urllib.parse import unquote, urlsplit
 from pydantic import AliasChoices, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from chronos import webhooks
 from chronos.devstack.home import Info, read_dev_json
+from chronos.webhooks import Endpoint
 from streams.redaction import keep_secret
 
 LOCAL_SPEECH, LOCAL_EMBEDDING, LOCAL_DIMENSIONS = "whisper-tiny.en", "multilingual-e5-small", 384
@@ -96,6 +98,10 @@ class Settings(BaseSettings):
         default=(), description="Keys that may retry, rewind, switch and so on, and read."
     )
 
+    webhooks: tuple[Endpoint, ...] = Field(
+        default=(), description="Who is told of the endings of videos: [{url, secret, creator?, events?}]."
+    )
+
     parallel_calls: int = Field(default=16, ge=1, description="Paid calls in the air, for each process.")
     ai_timeout: float = Field(default=120.0, gt=0, description="Seconds without a sign of the provider.")
     session_timeout: float = Field(default=10.0, ge=6.0, description="Seconds until a killed worker's work moves on.")
@@ -148,10 +154,16 @@ class Settings(BaseSettings):
         return given
 
     @model_validator(mode="after")
+    def _may_be_told(self) -> Self:
+        webhooks.check(self.webhooks, allow_own=self.allow_private_addresses)
+        return self
+
+    @model_validator(mode="after")
     def _keep_secrets(self) -> Self:
         """Whoever knows the settings shows none of their secrets from now on."""
         key = self.openai_api_key.get_secret_value() if self.openai_api_key else None
         keep_secret(key, *_passwords(self.database_url, self.openai_base_url, self.storage_url))
+        keep_secret(*(secret.get_secret_value() for endpoint in self.webhooks for secret in endpoint.secret))
         return self
 
     @classmethod

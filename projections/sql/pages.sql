@@ -98,7 +98,11 @@ LEFT JOIN videos AS v USING (creator_id, video_id)
 WHERE
     ($1::text IS NULL OR f.creator_id = $1)
     AND ($2::text IS NULL OR f.function = $2)
-    AND (v.video_id IS NULL OR (v.status = 'failed' AND v.run_id = f.run_id))
+    AND CASE
+        WHEN f.function = 'send-webhooks' -- it is not the video that failed
+        THEN journal.newest_ending(f.function, f.creator_id, f.video_id, f.run_id) = 'failed'
+        ELSE v.video_id IS NULL OR (v.status = 'failed' AND v.run_id = f.run_id)
+    END
 ORDER BY f.failed_at DESC, f.event_id
 LIMIT $3
 

@@ -167,7 +167,7 @@ async def test_what_failed_is_tried_again_as_it_was_shown(hands: Hands, api: htt
     assert again.status_code in (404, 409)  # nothing of it stands any more, or it is another plan
     act = await last_act(api)
     assert (act["act"], act["target"], act["by"]) == ("retry", "late-file", "grace by HTTP")
-    assert (act["reason"], act["outcome"]) == ("it is there now", {"sent": 1, "left": 0})
+    assert (act["reason"], act["outcome"]) == ("it is there now", {"sent": 1, "asked": 0, "left": 0})
     unknown = await api.post("/v1/retries", json={"vidoe": "late-file"})
     assert (unknown.status_code, "vidoe" in unknown.json()["detail"]) == (422, True)
 
