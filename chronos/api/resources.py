@@ -14,11 +14,13 @@ from fastapi import Depends, Request
 from chronos import app
 from chronos.api.keys import Key, Keyring, Scope
 from chronos.api.problems import Refused
+from chronos.changes import NAMES, Change, decoder
 from chronos.config import Settings
 from chronos.embedders import Embedders
 from chronos.sending import Sender, sender
 from streams.journal import Journal, prepare
 from streams.postgres import Pool
+from streams.tail import Tail
 
 OPEN = Key(b"")  # where no key is needed
 COOKIE = "chronos_keys"  # where the console keeps the keys of who uses it, quoted, with colons between
@@ -35,6 +37,7 @@ class Resources:
     send: Sender
     topic_ids: dict[str, str]
     keyring: Keyring
+    tail: Tail[Change]
 
 
 @asynccontextmanager
@@ -48,7 +51,12 @@ async def opened(settings: Settings, keyring: Keyring) -> AsyncIterator[Resource
     ):
         await prepare(own)
         by_name = {name: topic_id for name, (topic_id, _) in ids.items()}
-        yield Resources(settings, pool, Journal(own), embedders, send, by_name, keyring)
+        tail = Tail(app.cluster(settings), {name: ids[name] for name in NAMES}, decoder(app.codec(ids)))
+        await tail.start()
+        try:
+            yield Resources(settings, pool, Journal(own), embedders, send, by_name, keyring, tail)
+        finally:
+            await tail.close()
 
 
 def resources(request: Request) -> Resources:

@@ -13,7 +13,6 @@ from pydantic import TypeAdapter
 from pydantic_core import to_json
 
 from chronos.api import forms
-from chronos.client.errors import VideoCancelled, VideoFailed
 from schemas.event import Command
 
 R = TypeVar("R")
@@ -79,8 +78,16 @@ def transcript(creator: str, video_id: str) -> Call[forms.Transcript]:
 
 
 def run(which: Run) -> Call[forms.Trace]:
-    run_id = which.run_id if isinstance(which, forms.Sent) else which
-    return _get(f"/v1/runs/{_part(str(run_id))}", forms.Trace)
+    return _get(f"/v1/runs/{_part(run_id(which))}", forms.Trace)
+
+
+def changes(which: Run) -> Call[None]:
+    """The stream of a run's changes: server-sent events."""
+    return Call("reading", "GET", f"/v1/runs/{_part(run_id(which))}/changes", lambda _: None)
+
+
+def run_id(which: Run) -> str:
+    return str(which.run_id if isinstance(which, forms.Sent) else which)
 
 
 def search(words: str, creator: str | None, limit: int) -> Call[forms.Hits]:
@@ -106,26 +113,6 @@ def _get(path: str, form: type[F], **query: str | int | date | None) -> Call[F]:
 def _part(text: str) -> str:
     """An id in a path, whatever is in it."""
     return quote(text, safe="")
-
-
-def reached(trace: forms.Trace | None, until: Until) -> forms.Run | None:
-    """The run, if it has come so far. None where it is under way, or not known yet.
-
-    Raises:
-        VideoFailed, VideoCancelled.
-    """
-    if trace is None:
-        return None
-    status = trace.run.status
-    if status not in WAY:
-        raise (VideoCancelled if status == "cancelled" else VideoFailed)(trace.run)
-    return trace.run if WAY.index(status) >= WAY.index(until) else None
-
-
-def still(which: Run, until: Until, timeout: float) -> str:
-    """What to say when a wait is over before its run."""
-    run_id = which.run_id if isinstance(which, forms.Sent) else which
-    return f"run {run_id} is not {until} after {timeout:g} s: wait again, or look at it with `run`"
 
 
 def in_order(answers: Sequence[list[forms.Sent]]) -> list[forms.Sent]:

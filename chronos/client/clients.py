@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import date
 from types import TracebackType
 from typing import Any, Literal, Self
@@ -13,8 +14,9 @@ from tenacity import AsyncRetrying, Retrying
 from chronos.api import forms
 from chronos.client import calls
 from chronos.client.calls import Call, R, Run, Until
-from chronos.client.errors import NotFound, NotYet
+from chronos.client.errors import NotFound
 from chronos.client.settings import TIMEOUT, Connection, again, read, until_there
+from chronos.client.watching import Watch
 from schemas.event import Command
 
 HOUR = 3600.0  # seconds
@@ -62,14 +64,24 @@ class Chronos:
         Raises:
             VideoFailed, VideoCancelled, NotYet.
         """
-        found = Retrying(**until_there(timeout))(lambda: calls.reached(self._known(run), until))
-        if found is None:
-            raise NotYet(calls.still(run, until, timeout))
-        return found
+        watch = Watch(run, until, timeout)
+        while watch.left() > 0:
+            if found := self._listen(watch) or Retrying(**until_there(watch.looking()))(self._look, watch):
+                return found
+        raise watch.over()
 
-    def _known(self, run: Run) -> forms.Trace | None:
+    def _listen(self, watch: Watch) -> forms.Run | None:
+        """Until the stream tells it, or breaks off. It is opened before the look: nothing is missed between the two."""
+        request = self._connection.request(calls.changes(watch.run)) | watch.stream()
+        with suppress(httpx.TransportError), self._http.stream(**request) as answer:
+            if found := self._look(watch):
+                return found
+            any(watch.hears(line) for line in (answer.iter_lines() if answer.is_success else ()))
+        return None
+
+    def _look(self, watch: Watch) -> forms.Run | None:
         try:
-            return self.run(run)
+            return watch.reached(self.run(watch.run))
         except NotFound:  # the tables do not hold it yet
             return None
 
@@ -155,18 +167,28 @@ class AsyncChronos:
 
     async def wait(self, run: Run, *, until: Until = "completed", timeout: float = HOUR) -> forms.Run:  # noqa: ASYNC109 - as Chronos.wait
         """As `Chronos.wait`."""
+        watch = Watch(run, until, timeout)
+        while watch.left() > 0:
+            looking = AsyncRetrying(**until_there(watch.looking()))
+            if found := await self._listen(watch) or await looking(self._look, watch):
+                return found
+        raise watch.over()
 
-        async def look() -> forms.Run | None:
-            return calls.reached(await self._known(run), until)
+    async def _listen(self, watch: Watch) -> forms.Run | None:
+        request = self._connection.request(calls.changes(watch.run)) | watch.stream()
+        with suppress(httpx.TransportError):
+            async with self._http.stream(**request) as answer:
+                if found := await self._look(watch):
+                    return found
+                if answer.is_success:
+                    async for line in answer.aiter_lines():
+                        if watch.hears(line):
+                            break
+        return None
 
-        found: forms.Run | None = await AsyncRetrying(**until_there(timeout))(look)
-        if found is None:
-            raise NotYet(calls.still(run, until, timeout))
-        return found
-
-    async def _known(self, run: Run) -> forms.Trace | None:
+    async def _look(self, watch: Watch) -> forms.Run | None:
         try:
-            return await self.run(run)
+            return watch.reached(await self.run(watch.run))
         except NotFound:  # the tables do not hold it yet
             return None
 

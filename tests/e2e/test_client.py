@@ -9,15 +9,16 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
-import httpx
 import pytest
 
 from chronos import client
-from chronos.client import AsyncChronos, Chronos
+from chronos.api import forms
+from chronos.client import AsyncChronos, Chronos, calls, watching
 from schemas.transcription import TranscribeRequested
 from tests.e2e.test_api import served
 from tests.films import film, noise
 from tests.stack import Hands, Stack, until
+from tests.unit.test_client import RUN, change
 from tests.web import Answer, Request, Site, says
 
 NOTHING = "ada/nothing.mp4"
@@ -87,23 +88,26 @@ async def test_a_video_is_sent_waited_for_and_found(hands: Hands, chronos: Any, 
 
 
 async def test_a_failed_video_says_why(hands: Hands, chronos: Any):
-    sent = await chronos.send("transcribe.requested", video_id="lost/?#", creator_id="ada", storage_path=NOTHING)
-    with pytest.raises(client.VideoFailed, match="nothing.mp4") as raised:
+    sent = await chronos.send("transcribe.requested", video_id="lost ?#", creator_id="ada", storage_path=NOTHING)
+    with pytest.raises(client.VideoFailed, match=r"nothing\.mp4") as raised:
         await chronos.wait(sent, timeout=60)
     assert raised.value.run.error.type == "ObjectMissing"
     failed = await chronos.failures(creator="ada", function="transcribe-video")
     assert sent.run_id in {one.run_id for one in failed}
-    assert (await chronos.video("ada", "lost/?#")).status == "failed"
+    assert (await chronos.video("ada", "lost ?#")).status == "failed"
 
 
-async def test_many_are_sent_in_their_order_and_once(hands: Hands, chronos: Any, request: Any):
+async def test_many_are_sent_in_their_order_and_once(
+    hands: Hands, chronos: Any, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(calls, "MOST", 7)  # events of one request
     key = request.node.callspec.id
     wanted = [
         TranscribeRequested(video_id=f"many-{key}-{n}", creator_id=f"many-{key}", storage_path=NOTHING)
-        for n in range(1_005)
+        for n in range(30)
     ]
     sent = await chronos.send_many(wanted, idempotency_key=key)
-    assert [one.offset for one in sent] == list(range(sent[0].offset, sent[0].offset + 1_005))
+    assert [one.offset for one in sent] == list(range(sent[0].offset, sent[0].offset + 30))
     assert await chronos.send_many(wanted, idempotency_key=key) == sent
 
 
@@ -132,7 +136,7 @@ async def test_what_is_wrong_is_an_error_that_says_what(hands: Hands, chronos: A
     with pytest.raises(client.Conflict, match="another event"):
         await chronos.send("transcribe.requested", video_id="b", creator_id="b", storage_path="c", idempotency_key="k")
     with pytest.raises(client.NotYet, match="is not completed after"):
-        await chronos.wait("00000000-0000-7000-8000-000000000000", timeout=0.2)
+        await chronos.wait(RUN, timeout=0.2)
 
 
 SENT = b'{"topic": "t", "partition": 0, "offset": 7, "runId": "00000000-0000-7000-8000-000000000000"}'
@@ -151,6 +155,41 @@ def one_after_the_other(*answers: Answer) -> Answer:
         await next(left)(request, writer)
 
     return answer
+
+
+def run_that_is(status: str) -> bytes:
+    run = dict.fromkeys(forms.to_camel(name) for name in forms.Run.model_fields)
+    return json.dumps({"run": run | {"runId": RUN, "creatorId": "a", "videoId": "a", "status": status}, "work": [],
+                       "usage": []}).encode()  # fmt: skip
+
+
+async def test_a_wait_looks_when_the_stream_tells_and_not_before(opened: Opened):
+    async with Site() as site:
+
+        async def tells(request: Request, writer: asyncio.StreamWriter) -> None:
+            writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\nretry: 1000\n\n")
+            await until("it looked", lambda: asyncio.sleep(0, len(site.requests) == 2))
+            writer.write(f"event: status\ndata: {change('completed').model_dump_json()}\n\n".encode())
+            site.answers[f"/v1/runs/{RUN}"] = says("200 OK", run_that_is("completed"))
+
+        site.answers[f"/v1/runs/{RUN}"] = says("200 OK", run_that_is("transcribing"))
+        site.answers[f"/v1/runs/{RUN}/changes"] = tells
+        assert (await opened(site.url("")).wait(RUN, timeout=10)).status == "completed"
+        assert len(site.requests) == 3
+
+
+async def test_a_wait_goes_on_where_a_stream_is_cut_off(opened: Opened, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(watching, "BETWEEN", 0.1)
+    async with Site() as site:
+        site.answers[f"/v1/runs/{RUN}"] = says("200 OK", run_that_is("pending"))
+
+        async def over(request: Request, writer: asyncio.StreamWriter) -> None:
+            site.answers[f"/v1/runs/{RUN}"] = says("200 OK", run_that_is("cancelled"))
+
+        cut = [hangs_up, says("503 Service Unavailable", AWAY), says("404 Not Found"), over]
+        site.answers[f"/v1/runs/{RUN}/changes"] = one_after_the_other(*cut)
+        with pytest.raises(client.VideoCancelled):
+            await opened(site.url("")).wait(RUN, timeout=10)
 
 
 async def test_what_passes_is_tried_again_under_the_same_key(opened: Opened):
