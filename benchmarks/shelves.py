@@ -43,9 +43,9 @@ JOURNAL = """
 
 
 def state_of(n: int) -> str:
-    """Of a hundred videos five have failed and one is waiting; ten of the rest failed once and were tried again."""
+    """Of a hundred of a creator five have failed, one is waiting, and ten failed once and were tried again."""
     return {0: "waiting", **dict.fromkeys(range(1, 6), "failed"), **dict.fromkeys(range(6, 16), "again")}.get(
-        n % 100, "completed"
+        n // CREATORS % 100, "completed"
     )
 
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-import socket
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
@@ -15,9 +14,8 @@ from chronos import client
 from chronos.api import forms
 from chronos.client import AsyncChronos, Chronos, calls, watching
 from schemas.transcription import TranscribeRequested
-from tests.e2e.test_api import served
 from tests.films import film, noise
-from tests.stack import Hands, Stack, until
+from tests.stack import Hands, until
 from tests.unit.test_client import RUN, change
 from tests.web import Answer, Request, Site, says
 
@@ -33,15 +31,6 @@ class Awaited:
     def __getattr__(self, name: str) -> Callable[..., Any]:
         method = getattr(self._chronos, name)
         return lambda *words, **more: asyncio.to_thread(method, *words, **more)
-
-
-@pytest.fixture(scope="module")
-def url(stack: Stack) -> Iterator[str]:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    with served(stack, port) as process:
-        yield f"http://localhost:{port}"  # it may not answer yet: the client is patient
-        process.terminate()
 
 
 Opened = Callable[..., Any]
