@@ -1,6 +1,6 @@
 """How soon the HTTP API answers with 100,000 videos in the tables, of which 10,000 have vectors, over a real socket.
 
-Usage: python -m benchmarks.serving [--videos 100000] [--times 100] [--explain NAME]
+Usage: python -m benchmarks.serving [--videos 100000] [--times 100] [--keep]
 
 Exit code 1 where the p95 of an answer is above 50 ms. The time of the search includes a provider of embeddings that
 takes none; the rest of it is the server's and the client's.
@@ -43,10 +43,10 @@ from streams.kafka import Cluster, Topics
 
 GOAL = 50.0  # ms
 
-Path_ = Callable[[int], str]  # of the n-th request, each another one
+Address = Callable[[int], str]  # of the n-th request, each another one
 
 
-def pages(videos: int) -> dict[str, Path_]:
+def pages(videos: int) -> dict[str, Address]:
     """What is asked for. A page of the console is one more line."""
 
     def number(n: int) -> int:
@@ -103,7 +103,7 @@ def measure(url: str, videos: int, times: int) -> list[Figures]:
         return [_measure(client, name, path, times) for name, path in pages(videos).items()]
 
 
-def _measure(client: httpx.Client, name: str, path: Path_, times: int) -> Figures:
+def _measure(client: httpx.Client, name: str, path: Address, times: int) -> Figures:
     found, largest = [], 0
     for n in range(-5, times):  # the first ones warm it up
         began = time.monotonic()
@@ -148,8 +148,12 @@ def provider() -> Iterator[str]:
         thread.join()
 
 
-def served(stack: DevStack, env: dict[str, str]) -> str:
+def served(stack: DevStack, home: Path, embedding: str) -> str:
     """The address of a server, as a process of its own."""
+    env = {
+        "CHRONOS_HOME": str(home), "OPENAI_BASE_URL": embedding, "CHRONOS_EMBEDDING_MODEL": MODEL,
+        "CHRONOS_EMBEDDING_DIMENSIONS": str(shelves.DIMENSIONS),
+    }  # fmt: skip
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
 
@@ -168,18 +172,10 @@ def main() -> None:
     parser.add_argument("--keep", action="store_true", help="wait for Ctrl-C at the end, to look at the tables")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, provider() as embedding, DevStack(Path(folder)) as stack:
-        Topics(Cluster(stack.bootstrap)).create(TOPICS.values())
-        stack.announce()
-        settings = Settings.load(home=Path(folder))
-        asyncio.run(sides.prepare(settings))
-        seconds = asyncio.run(shelves.fill(settings, asked.videos))
+        seconds = asyncio.run(filled(stack, Path(folder), asked.videos))
         print(f"{platform.node()} {platform.machine()}, {os.cpu_count()} cores, {datetime.now(UTC):%Y-%m-%d %H:%M} UTC")
         print(f"{asked.videos} videos, {shelves.EMBEDDED} of them with vectors; filled in {seconds:.0f} s", flush=True)
-        env = {
-            "CHRONOS_HOME": folder, "OPENAI_BASE_URL": embedding, "CHRONOS_EMBEDDING_MODEL": MODEL,
-            "CHRONOS_EMBEDDING_DIMENSIONS": str(shelves.DIMENSIONS),
-        }  # fmt: skip
-        url = served(stack, env)
+        url = served(stack, Path(folder), embedding)
         figures = measure(url, asked.videos, asked.times)
         print(f"{'':28}{'p50 ms':>8}{'p95 ms':>8}{'kB':>9}")
         print("\n".join(one.line() for one in figures), flush=True)
@@ -188,6 +184,15 @@ def main() -> None:
             stack.wait()
     if missed := [one.name for one in figures if one.p95() > GOAL]:
         sys.exit(f"above {GOAL:g} ms: {', '.join(missed)}")
+
+
+async def filled(stack: DevStack, home: Path, videos: int) -> float:
+    """Seconds that it took."""
+    Topics(Cluster(stack.bootstrap)).create(TOPICS.values())
+    stack.announce()
+    settings = Settings.load(home=home)
+    await sides.prepare(settings)
+    return await shelves.fill(settings, videos)
 
 
 if __name__ == "__main__":
