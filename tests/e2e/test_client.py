@@ -77,13 +77,13 @@ async def test_a_video_is_sent_waited_for_and_found(hands: Hands, chronos: Any, 
 
 
 async def test_a_failed_video_says_why(hands: Hands, chronos: Any):
-    sent = await chronos.send("transcribe.requested", video_id="lost ?#", creator_id="ada", storage_path=NOTHING)
+    sent = await chronos.send("transcribe.requested", video_id="lost/?#", creator_id="ada", storage_path=NOTHING)
     with pytest.raises(client.VideoFailed, match=r"nothing\.mp4") as raised:
         await chronos.wait(sent, timeout=60)
     assert raised.value.run.error.type == "ObjectMissing"
     failed = await chronos.failures(creator="ada", function="transcribe-video")
     assert sent.run_id in {one.run_id for one in failed}
-    assert (await chronos.video("ada", "lost ?#")).status == "failed"
+    assert (await chronos.video("ada", "lost/?#")).status == "failed"
 
 
 async def test_many_are_sent_in_their_order_and_once(
