@@ -77,6 +77,7 @@ def pages(videos: int) -> dict[str, Address]:
         "usage of a creator": lambda n: f"/v1/usage?creator=creator-{n % CREATORS}",
         "failures": lambda n: "/v1/failures",
         "failures of a creator": lambda n: f"/v1/failures?creator=creator-{n % CREATORS}",
+        "overview": lambda n: "/v1/overview",
         "page: videos": lambda n: "/videos",
         "page: a run": lambda n: f"/runs/{run_of(number(n))}",
         "page: search": lambda n: f"/search?q={words(n)}",
