@@ -6,13 +6,14 @@ import base64
 import binascii
 import json
 from datetime import date, datetime
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-from streams.postgres import Row
+if TYPE_CHECKING:
+    from streams.postgres import Row  # clients know these forms and no database
 
 
 class BadCursor(ValueError):
@@ -32,6 +33,16 @@ class Form(BaseModel):
 
 def _parsed(name: str, value: Any) -> Any:
     return json.loads(value) if name in ("error", "retry_error", "segments") and isinstance(value, str) else value
+
+
+class Problem(Form):
+    """What is wrong (RFC 9457)."""
+
+    type: str = "about:blank"
+    title: str
+    status: int
+    detail: str
+    fields: dict[str, str] = Field(default_factory=dict, description="What is wrong, by field, where it is one.")
 
 
 class Sent(Form):

@@ -9,9 +9,9 @@ import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
+from chronos.api.forms import Problem
 from chronos.browsing import NoSuchTopic
 from chronos.choosing import NothingMeant
 from chronos.cli.errors import explain
@@ -65,16 +65,6 @@ STATUS: dict[type[Exception], HTTPStatus] = {
     **dict.fromkeys(AWAY, HTTPStatus.SERVICE_UNAVAILABLE),
 }
 """What is not here is a bug of ours: 500."""
-
-
-class Problem(BaseModel):
-    """RFC 9457."""
-
-    type: str = "about:blank"
-    title: str
-    status: int
-    detail: str
-    fields: dict[str, str] = Field(default_factory=dict, description="What is wrong, by field, where it is one.")
 
 
 class Refused(Exception):

@@ -92,8 +92,9 @@ async def run(has: Has, key: Reading, run_id: UUID) -> forms.Trace:
     found = await has.pool.fetchrow(SQL["runs"], run_id, whose(key, None), None)
     if found is None:
         raise Refused(HTTPStatus.NOT_FOUND, f"no run {run_id} is known")
-    work = await has.pool.fetch(SQL["work"], run_id)
-    used = await has.pool.fetch(SQL["run_usage"], run_id)
+    me = (found["creator_id"], found["video_id"], run_id)
+    work = await has.pool.fetch(SQL["work"], *me)
+    used = await has.pool.fetch(SQL["run_usage"], *me)
     return forms.Trace(
         run=forms.Run.of(found), work=[forms.Work.of(row) for row in work], usage=[forms.Used.of(row) for row in used]
     )

@@ -47,14 +47,15 @@ async def opened(settings: Settings, keyring: Keyring) -> AsyncIterator[Resource
     ids = await app.topic_ids(settings)
     async with (
         app.projection_pool(settings, most=8) as pool,
+        app.projection_pool(settings, most=2) as own,  # who sends under a key holds one of the others meanwhile
         app.embedders(settings) as embedders,
         sender(app.cluster(settings), ids, "api") as send,
     ):
-        await prepare(pool)
+        await prepare(own)
         by_name = {name: topic_id for name, (topic_id, _) in ids.items()}
         tail = Tail(app.cluster(settings), {name: ids[name] for name in NAMES}, decoder(app.codec(ids)))
         await tail.start()
-        opened = Resources(settings, pool, Journal(pool), embedders, send, by_name, keyring, tail)
+        opened = Resources(settings, pool, Journal(own), embedders, send, by_name, keyring, tail)
         try:
             yield opened
         finally:

@@ -10,6 +10,8 @@ CREATE TABLE IF NOT EXISTS videos (
     PRIMARY KEY (creator_id, video_id)
 ) WITH (fillfactor = 60); -- a video's row is written half a dozen times: leave room for it in its page
 CREATE INDEX IF NOT EXISTS videos_by_id ON videos (video_id);
+-- Of the status there is no index: a row that changes a column with one is written anew in all of them, six times a video.
+CREATE INDEX IF NOT EXISTS videos_by_request ON videos ((coalesce(requested_at, 'epoch')), creator_id, video_id);
 
 CREATE TABLE IF NOT EXISTS runs (
     creator_id text, video_id text, run_id uuid,
@@ -77,6 +79,7 @@ CREATE TABLE IF NOT EXISTS failures (
     retryable bool, topic text, "partition" int4, "offset" int8, failed_at timestamptz, entry_version bytea
 );
 CREATE INDEX IF NOT EXISTS failures_by_video ON failures (creator_id, video_id);
+CREATE INDEX IF NOT EXISTS failures_by_time ON failures (failed_at DESC, event_id);
 
 CREATE TABLE IF NOT EXISTS deleted ( -- what older runs said of these videos is in no table but `usage`
     creator_id text, video_id text,
