@@ -11,7 +11,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from chronos import app
-from chronos.api.keys import Key, Keyring, Scope
+from chronos.api.keys import Key, Keyring, Scope, token_of
 from chronos.api.problems import Refused
 from chronos.config import Settings
 from chronos.embedders import Embedders
@@ -67,11 +67,11 @@ def allowed(scope: Scope) -> Callable[[Request], Awaitable[Key]]:
         keyring = resources(request).keyring
         if keyring.is_empty():
             return OPEN
-        kind, _, token = request.headers.get("authorization", "").partition(" ")
-        if kind.lower() != "bearer" or not token:
+        token = token_of(request.headers.get("authorization", ""))
+        if not token:
             detail = f"this needs a key that may {scope}: send it as `Authorization: Bearer KEY`"
             raise Refused(HTTPStatus.UNAUTHORIZED, detail, {"WWW-Authenticate": "Bearer"})
-        if (key := keyring.find(token.strip(), scope)) is None:
+        if (key := keyring.find(token, scope)) is None:
             raise Refused(HTTPStatus.FORBIDDEN, f"this key may not {scope}")
         return key
 

@@ -12,7 +12,7 @@ import uvicorn
 from fastapi import FastAPI, Request
 from starlette.responses import Response
 
-from chronos.api import forms, problems, reading, resources, sending
+from chronos.api import forms, problems, reading, registry, resources, sending
 from chronos.api.keys import Keyring, is_loopback
 from chronos.api.resources import Has
 from chronos.config import Settings
@@ -72,6 +72,7 @@ def create_app(settings: Settings, host: str = "127.0.0.1") -> FastAPI:
     problems.register(app)
     app.include_router(sending.router)
     app.include_router(reading.router)
+    app.include_router(registry.router)
     app.add_api_route("/v1/health", health, tags=["health"], responses={503: {"model": forms.Health}})
 
     @app.middleware("http")
