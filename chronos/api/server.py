@@ -7,11 +7,13 @@ from contextlib import asynccontextmanager
 from http import HTTPStatus
 from importlib.metadata import version
 from socket import socket
+from typing import Any
 
 import uvicorn
 from fastapi import FastAPI, Request
 from starlette.responses import Response
 
+from chronos import asyncapi
 from chronos.api import forms, problems, reading, registry, resources, sending
 from chronos.api.keys import Keyring, is_loopback
 from chronos.api.resources import Has
@@ -75,6 +77,8 @@ def create_app(settings: Settings, host: str = "127.0.0.1") -> FastAPI:
     app.include_router(registry.router)
     app.add_api_route("/v1/health", health, tags=["health"], responses={503: {"model": forms.Health}})
 
+    app.add_api_route("/v1/asyncapi.json", topics, tags=["documents"])
+
     @app.middleware("http")
     async def guard(request: Request, go_on: Next) -> Response:
         if refusal := refused(request, is_loopback(host)):
@@ -113,6 +117,11 @@ async def health(has: Has, response: Response) -> forms.Health:
         checks["database"] = type(error).__name__
         response.status_code = HTTPStatus.SERVICE_UNAVAILABLE
     return forms.Health(ok=all(said == "ok" for said in checks.values()), checks=checks)
+
+
+async def topics() -> dict[str, Any]:
+    """The topics as an AsyncAPI 3 document: for those who speak to Kafka itself."""
+    return asyncapi.document()
 
 
 class _Server(uvicorn.Server):
