@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,6 +42,22 @@ class Hit:
     text: str
     marked: str  # the text with \x02 and \x03 around each word that was found
     score: float
+    ranks: dict[str, int]  # the chunk's place in each list that has it: by words, and by meaning in a space
+    chunk: int
+    chunk_set_id: str
+    transcript: tuple[str, int, int]  # topic, partition and offset of the fact that it was cut from
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """A chunk that was found, and its place in each list that has it."""
+
+    row: Row
+    ranks: dict[str, int]
+
+    @property
+    def score(self) -> float:
+        return sum(1 / (RANK_DAMPING + rank) for rank in self.ranks.values())
 
 
 async def search(settings: Settings, words: str, creator_id: str | None, limit: int = 10) -> list[Hit]:
@@ -57,20 +73,20 @@ async def search(settings: Settings, words: str, creator_id: str | None, limit: 
 async def find(pool: Pool, embedders: Embedders, words: str, creator_id: str | None, limit: int) -> list[Hit]:
     """As `search`, for who searches often."""
     best = await ranked(pool, embedders, words, creator_id)
-    return [await _hit(pool, words, row, score) for row, score in best[:limit]]
+    return [await _hit(pool, words, one) for one in best[:limit]]
 
 
-async def ranked(pool: Pool, embedders: Embedders, words: str, creator_id: str | None) -> list[tuple[Row, float]]:
-    """Chunks, best first, with their scores."""
+async def ranked(pool: Pool, embedders: Embedders, words: str, creator_id: str | None) -> list[Ranked]:
+    """Chunks, best first."""
     return join(await _lists(pool, embedders, words, creator_id))
 
 
 async def _lists(
     pool: Pool, embedders: Embedders, words: str, creator_id: str | None
-) -> list[Sequence[Row]]:  # fmt: skip
-    """Chunks by their words, and by nearness of their vectors: a list for each space that videos are served from, since
-    distances of two models cannot be compared. All in one snapshot, so that a video's old and new sets never mix; where
-    a switch comes between question and answer, it is asked again."""
+) -> dict[str, Sequence[Row]]:  # fmt: skip
+    """Ranked lists by name: chunks by their words, and by nearness of their vectors: a list for each space that videos
+    are served from, since distances of two models cannot be compared. All in one snapshot, so that a video's old and
+    new sets never mix; where a switch comes between question and answer, it is asked again."""
     questions: dict[str, bytes | None] = {}
     while True:
         spaces = await _spaces(pool)
@@ -81,8 +97,8 @@ async def _lists(
             if await _spaces(connection) == spaces:
                 by_words = await connection.fetch(SQL["by_words"], words, creator_id, DEPTH)
                 asked = [(space, question) for space in spaces if (question := questions[space]) is not None]
-                nearest = [await _nearest(connection, space, question, creator_id) for space, question in asked]
-                return [by_words, *nearest]
+                nearest = {space: await _nearest(connection, space, question, creator_id) for space, question in asked}
+                return {"words": by_words, **nearest}
 
 
 async def _spaces(connection: Connection | Pool) -> list[str]:
@@ -107,20 +123,18 @@ async def _nearest(connection: Connection, space: str, question: bytes, creator_
     return await connection.fetch(sql, question, space, creator_id, DEPTH)
 
 
-def join(lists: Iterable[Sequence[Row]]) -> list[tuple[Row, float]]:
-    """Reciprocal rank fusion: chunks of several ranked lists, best first, with their scores."""
-    scores: dict[tuple[Any, ...], float] = {}
-    rows: dict[tuple[Any, ...], Row] = {}
-    for ranked in lists:
-        for rank, row in enumerate(ranked, 1):
+def join(lists: Mapping[str, Sequence[Row]]) -> list[Ranked]:
+    """Reciprocal rank fusion: chunks of several ranked lists, best first."""
+    found: dict[tuple[Any, ...], Ranked] = {}
+    for name, listed in lists.items():
+        for rank, row in enumerate(listed, 1):
             key = (row["creator_id"], row["video_id"], row["chunk_set_id"], row["index"])
-            rows[key] = row
-            scores[key] = scores.get(key, 0.0) + 1 / (RANK_DAMPING + rank)
-    order = sorted(scores, key=lambda key: (-scores[key], key))
-    return [(rows[key], scores[key]) for key in order]
+            found.setdefault(key, Ranked(row, {})).ranks[name] = rank
+    return [found[key] for key in sorted(found, key=lambda key: (-found[key].score, key))]
 
 
-async def _hit(pool: Pool, words: str, row: Row, score: float) -> Hit:
+async def _hit(pool: Pool, words: str, found: Ranked) -> Hit:
+    row = found.row
     async with pool.acquire() as connection:
         passage, marked = await _best_passage(connection, words, row)
     return Hit(
@@ -131,7 +145,11 @@ async def _hit(pool: Pool, words: str, row: Row, score: float) -> Hit:
         end_seconds=passage.end,
         text=passage.text,
         marked=marked,
-        score=round(score, 6),
+        score=round(found.score, 6),
+        ranks=found.ranks,
+        chunk=row["index"],
+        chunk_set_id=row["chunk_set_id"],
+        transcript=(row["topic"], row["partition"], row["offset"]),
     )
 
 

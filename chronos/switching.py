@@ -118,7 +118,7 @@ async def ask_both(settings: Settings, questions: Iterable[str], old: str, new: 
     ):
         for question in questions:
             hits = [await searching.ranked(pool, embedders, question, None) for pool in (before, after)]
-            old_hits, new_hits = (tuple(_name(row) for row, _ in some[:10]) for some in hits)
+            old_hits, new_hits = (tuple(_name(one.row) for one in some[:10]) for some in hits)
             found.append(Answers(question, old_hits, new_hits))
     return found
 

@@ -35,6 +35,17 @@ def _logs_of_its_own() -> Iterator[None]:
     structlog.reset_defaults()
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Says it where nobody can miss it."""
+    from tests.browser import executable
+
+    if executable() is None:
+        terminalreporter.section("THE BROWSER TESTS DID NOT RUN", red=True, bold=True)
+        terminalreporter.line(
+            "There is no Chromium here: install one (Debian: chromium), or name one in CHRONOS_BROWSER."
+        )
+
+
 @pytest.fixture(scope="session")
 def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Bootstrap servers. One broker serves all tests of a run: give topics and groups names of your own."""

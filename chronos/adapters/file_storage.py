@@ -42,7 +42,7 @@ class FileStorage:
 
     async def fetch(self, path: str, room: Path) -> Fetched:
         """See agents.ports.Storage. The copy in the room is named `source`."""
-        with await asyncio.to_thread(self._open, path) as source:
+        with await asyncio.to_thread(self.open, path) as source:
             size = os.fstat(source.fileno()).st_size
             copied, digest = await _copy(source, room / "source")
         if copied != size:
@@ -65,7 +65,12 @@ class FileStorage:
         await asyncio.to_thread(_settle, part, self.root, key)
         return key
 
-    def _open(self, path: str) -> BinaryIO:
+    def open(self, path: str) -> BinaryIO:
+        """An object, to be read from.
+
+        Raises:
+            ObjectMissing, OutsideStore, StorageUnavailable.
+        """
         key = _key(path)
         root = self.root.resolve()
         if not root.is_dir():

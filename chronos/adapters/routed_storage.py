@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import BinaryIO
 
 from agents.ports import Fetched, Storage
 from chronos.adapters.file_storage import FileStorage, Progress
@@ -23,3 +24,7 @@ class RoutedStorage:
     async def put(self, file: Path, creator_id: str, progress: Progress = lambda _: None) -> str:
         """See FileStorage.put."""
         return await self._own.put(file, creator_id, progress)
+
+    def open(self, path: str) -> BinaryIO:
+        """An object of the store. See FileStorage.open."""
+        return self._own.open(path)

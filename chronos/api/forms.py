@@ -75,6 +75,27 @@ class Video(Form):
     error: Trouble | None
 
 
+class VideoDetail(Video):
+    original_filename: str | None
+    storage_path: str | None
+    codec: str | None
+    source_bytes: int | None
+    source_sha256: str | None
+
+
+class Chunk(Form):
+    index: int
+    start_seconds: float
+    end_seconds: float
+    words: int
+    tokens: int
+    text: str
+
+
+class Chunks(Form):
+    chunks: list[Chunk]
+
+
 class Videos(Form):
     videos: list[Video]
     next: str | None = Field(default=None, description="The cursor of the next page, where there is one.")
@@ -133,6 +154,10 @@ class Used(Form):
     memoized: bool = Field(description="Remembered, and not paid for again.")
     quantity: float
     cost_micro_usd: int
+
+
+class VideoUsage(Form):
+    usage: list[Used]
 
 
 class Trace(Form):

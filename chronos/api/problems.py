@@ -58,47 +58,42 @@ class Refused(Exception):
         self.status, self.detail, self.headers = status, detail, headers
 
 
-def answer(
-    status: int, detail: str, *, fields: dict[str, str] | None = None, headers: dict[str, str] | None = None
-) -> JSONResponse:
-    problem = Problem(title=HTTPStatus(status).phrase, status=status, detail=detail, fields=fields or {})
-    return JSONResponse(problem.model_dump(), status, headers, MEDIA_TYPE)
+def answer(status: int, detail: str) -> JSONResponse:
+    return JSONResponse(_problem(status, detail).model_dump(), status, media_type=MEDIA_TYPE)
+
+
+def _problem(status: int, detail: str, fields: dict[str, str] | None = None) -> Problem:
+    return Problem(title=HTTPStatus(status).phrase, status=status, detail=detail, fields=fields or {})
 
 
 def register(app: FastAPI) -> None:
     """Has the app answer with problems."""
+    for kind in (Refused, RequestValidationError, HTTPException, *STATUS, Exception):
+        app.add_exception_handler(kind, _answered)
 
-    async def refused(request: Request, error: Exception) -> JSONResponse:
-        assert isinstance(error, Refused)
-        return answer(error.status, error.detail, headers=error.headers)
 
-    async def invalid(request: Request, error: Exception) -> JSONResponse:
-        assert isinstance(error, RequestValidationError)
+async def _answered(request: Request, error: Exception) -> JSONResponse:
+    problem, headers = describe(request, error)
+    return JSONResponse(problem.model_dump(), problem.status, headers, MEDIA_TYPE)
+
+
+def describe(request: Request, error: Exception) -> tuple[Problem, dict[str, str]]:
+    """What an error is to who asked, and the headers that go with it. The log has the unforeseen."""
+    if isinstance(error, Refused):
+        return _problem(error.status, error.detail), error.headers or {}
+    if isinstance(error, RequestValidationError):
         fields = {".".join(map(str, one["loc"])): one["msg"] for one in error.errors()}
         said = "; ".join(f"{name}: {why}" for name, why in fields.items())
-        return answer(HTTPStatus.UNPROCESSABLE_ENTITY, said, fields=fields)
-
-    async def http(request: Request, error: Exception) -> JSONResponse:
-        assert isinstance(error, HTTPException)
-        return answer(error.status_code, str(error.detail), headers=dict(error.headers or {}))
-
-    app.add_exception_handler(Refused, refused)
-    app.add_exception_handler(RequestValidationError, invalid)
-    app.add_exception_handler(HTTPException, http)
-    for kind in STATUS:
-        app.add_exception_handler(kind, _known)
-    app.add_exception_handler(Exception, _unforeseen)
-
-
-async def _known(request: Request, error: Exception) -> JSONResponse:
-    status = next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
-    headers = {"Retry-After": str(LATER)} if status == HTTPStatus.SERVICE_UNAVAILABLE else None
-    return answer(status, explain(error), headers=headers)
-
-
-async def _unforeseen(request: Request, error: Exception) -> JSONResponse:
-    log.error("unforeseen", path=request.url.path, exc_info=error)
-    return answer(HTTPStatus.INTERNAL_SERVER_ERROR, "unforeseen: the server's log says what happened")
+        return _problem(HTTPStatus.UNPROCESSABLE_ENTITY, said, fields), {}
+    if isinstance(error, HTTPException):
+        return _problem(error.status_code, str(error.detail)), dict(error.headers or {})
+    status = next((STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), None)
+    if status is None:
+        log.error("unforeseen", path=request.url.path, exc_info=error)
+        said = "unforeseen: the server's log says what happened"
+        return _problem(HTTPStatus.INTERNAL_SERVER_ERROR, said), {}
+    headers = {"Retry-After": str(LATER)} if status == HTTPStatus.SERVICE_UNAVAILABLE else {}
+    return _problem(status, explain(error)), headers
 
 
 RESPONSES: dict[int | str, dict[str, Any]] = {

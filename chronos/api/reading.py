@@ -48,6 +48,29 @@ async def videos(
     return forms.Videos(videos=[forms.Video.of(row) for row in page], next=more)
 
 
+@router.get("/videos/{creator}/{video}", tags=["videos"])
+async def video(has: Has, key: Reading, creator: Name, video: Name) -> forms.VideoDetail:
+    """A video: how far it is, what is known of its file, what it cost."""
+    found = await has.pool.fetchrow(SQL["video"], whose(key, creator), video)
+    if found is None:
+        raise queries.NoSuchVideo(f"no video {video!r} of {creator!r} is known")
+    return forms.VideoDetail.of(found)
+
+
+@router.get("/videos/{creator}/{video}/chunks", tags=["videos"])
+async def chunks(has: Has, key: Reading, creator: Name, video: Name) -> forms.Chunks:
+    """The chunks of a video by which it is found."""
+    rows = await has.pool.fetch(SQL["chunks"], whose(key, creator), video)
+    return forms.Chunks(chunks=[forms.Chunk.of(row) for row in rows])
+
+
+@router.get("/videos/{creator}/{video}/usage", tags=["usage"])
+async def video_usage(has: Has, key: Reading, creator: Name, video: Name) -> forms.VideoUsage:
+    """What a video used and cost, over all its runs."""
+    rows = await has.pool.fetch(SQL["video_usage"], whose(key, creator), video)
+    return forms.VideoUsage(usage=[forms.Used.of(row) for row in rows])
+
+
 @router.get("/videos/{creator}/{video}/runs", tags=["videos"])
 async def runs(has: Has, key: Reading, creator: Name, video: Name) -> forms.Runs:
     """A video's runs, the newest first."""

@@ -7,11 +7,14 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Annotated
+from urllib.parse import unquote
 
 from fastapi import Depends, Request
+from starlette.responses import Response
 
 from chronos import app
 from chronos.api.keys import Key, Keyring, Scope, token_of
+from chronos.api.pace import Pace
 from chronos.api.problems import Refused
 from chronos.config import Settings
 from chronos.embedders import Embedders
@@ -20,6 +23,7 @@ from streams.journal import Journal, prepare
 from streams.postgres import Pool
 
 OPEN = Key(b"")  # where no key is needed
+COOKIE = "chronos_keys"  # where the console keeps the keys of who uses it, quoted, with colons between
 
 
 @dataclass(frozen=True)
@@ -33,10 +37,11 @@ class Resources:
     send: Sender
     topic_ids: dict[str, str]
     keyring: Keyring
+    pace: Pace
 
 
 @asynccontextmanager
-async def opened(settings: Settings, keyring: Keyring) -> AsyncIterator[Resources]:
+async def opened(settings: Settings, keyring: Keyring, pace: Pace) -> AsyncIterator[Resources]:
     ids = await app.topic_ids(settings)
     async with (
         app.projection_pool(settings, most=8) as pool,
@@ -45,7 +50,7 @@ async def opened(settings: Settings, keyring: Keyring) -> AsyncIterator[Resource
     ):
         await prepare(pool)
         by_name = {name: topic_id for name, (topic_id, _) in ids.items()}
-        yield Resources(settings, pool, Journal(pool), embedders, send, by_name, keyring)
+        yield Resources(settings, pool, Journal(pool), embedders, send, by_name, keyring, pace)
 
 
 def resources(request: Request) -> Resources:
@@ -56,26 +61,38 @@ def resources(request: Request) -> Resources:
 Has = Annotated[Resources, Depends(resources)]
 
 
-def allowed(scope: Scope) -> Callable[[Request], Awaitable[Key]]:
-    """Gives the key of a request that opens a scope.
+def allowed(scope: Scope) -> Callable[[Request, Response], Awaitable[Key]]:
+    """Gives the key of a request that opens a scope, and counts the request.
 
     Raises:
-        Refused: 401 without a key, 403 with a wrong one.
+        Refused: 401 without a key, 403 with a wrong one, 429 where it was one too many.
     """
 
-    async def check(request: Request) -> Key:
-        keyring = resources(request).keyring
-        if keyring.is_empty():
-            return OPEN
-        token = token_of(request.headers.get("authorization", ""))
-        if not token:
-            detail = f"this needs a key that may {scope}: send it as `Authorization: Bearer KEY`"
-            raise Refused(HTTPStatus.UNAUTHORIZED, detail, {"WWW-Authenticate": "Bearer"})
-        if (key := keyring.find(token, scope)) is None:
+    async def check(request: Request, response: Response) -> Key:
+        has, shown = resources(request), tokens(request)
+        found = [OPEN] if has.keyring.is_empty() else [key for one in shown if (key := has.keyring.find(one, scope))]
+        who = next((key.digest.hex() for key in found if key is not OPEN), _address(request))
+        response.headers.update(await has.pace.take(scope, who))
+        if found:
+            return found[0]
+        if shown:
             raise Refused(HTTPStatus.FORBIDDEN, f"this key may not {scope}")
-        return key
+        detail = f"this needs a key that may {scope}: send it as `Authorization: Bearer KEY`"
+        raise Refused(HTTPStatus.UNAUTHORIZED, detail, {"WWW-Authenticate": "Bearer"})
 
     return check
+
+
+def _address(request: Request) -> str:
+    """What counts where no key does, so that nobody can try keys without end."""
+    return request.client.host if request.client else "nowhere"
+
+
+def tokens(request: Request) -> list[str]:
+    """The keys that a request shows: a program's in its header, the console's in its cookie."""
+    if shown := request.headers.get("authorization"):
+        return [token] if (token := token_of(shown)) else []
+    return [unquote(one) for one in request.cookies.get(COOKIE, "").split(":") if one]
 
 
 Sending = Annotated[Key, Depends(allowed(Scope.SEND))]

@@ -40,7 +40,7 @@ async def send(
     """Sends one event to the topic of a command, e.g. transcribe.requested. Its run id is in the answer."""
     body = await request.body()
     event = read(topic, body)
-    sent = await _once(has, idempotency_key, topic.encode() + body, lambda: _send(has, event))
+    sent = await _once(has, idempotency_key, topic.encode() + body, lambda: put(has, event))
     return await _folded(has, sent) if wait else sent
 
 
@@ -52,7 +52,7 @@ async def send_many(several: forms.Several, has: Has, _: Sending, idempotency_ke
     for n, event in enumerate(events):
         key = f"{idempotency_key}/{n}" if idempotency_key else None
         content = several.events[n].model_dump_json().encode()
-        answers.append(await _once(has, key, content, lambda event=event: _send(has, event)))  # type: ignore[misc]
+        answers.append(await _once(has, key, content, lambda event=event: put(has, event)))  # type: ignore[misc]
     return answers
 
 
@@ -75,7 +75,8 @@ def _read_one(n: int, wanted: forms.Wanted) -> Event:
         raise Undecodable(f"events.{n}: {error}") from error
 
 
-async def _send(has: Resources, event: Event) -> forms.Sent:
+async def put(has: Resources, event: Event) -> forms.Sent:
+    """Puts an event on the log."""
     sent = await has.send.send(event)
     place = sent.place
     return forms.Sent(topic=place.topic, partition=place.partition, offset=place.offset, run_id=sent.run_id)
@@ -106,10 +107,14 @@ async def _once(
 
 
 async def _folded(has: Resources, sent: forms.Sent) -> forms.Sent:
-    place = (has.topic_ids[sent.topic], sent.partition, sent.offset)
+    return sent.model_copy(update={"folded": await until_folded(has, sent.topic, sent.partition, sent.offset)})
+
+
+async def until_folded(has: Resources, topic: str, partition: int, offset: int) -> bool:
+    """Waits, but not for ever, until the tables hold what stands at a place of the log."""
     deadline = time.monotonic() + PATIENCE
-    while not await has.pool.fetchval(SQL["folded"], *place):
+    while not await has.pool.fetchval(SQL["folded"], has.topic_ids[topic], partition, offset):
         if time.monotonic() > deadline:
-            return sent
+            return False
         await asyncio.sleep(LOOK)
-    return sent.model_copy(update={"folded": True})
+    return True

@@ -14,10 +14,12 @@ from fastapi import FastAPI, Request
 from starlette.responses import Response
 
 from chronos import asyncapi
-from chronos.api import forms, problems, reading, registry, resources, sending
+from chronos.api import forms, media, problems, reading, registry, resources, sending
 from chronos.api.keys import Keyring, is_loopback
+from chronos.api.pace import Pace
 from chronos.api.resources import Has
 from chronos.config import Settings
+from chronos.console import router
 from schemas.people import MAX_BYTES
 from streams.postgres import AWAY
 
@@ -26,7 +28,9 @@ LARGEST = 16 * MAX_BYTES  # bytes of a body: many events at once
 HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
-    "Content-Security-Policy": "default-src 'self'; frame-ancestors 'none'",
+    "Content-Security-Policy": "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
     "Cache-Control": "no-store",
 }
 
@@ -55,10 +59,11 @@ def keyring_of(settings: Settings, host: str) -> Keyring:
 def create_app(settings: Settings, host: str = "127.0.0.1") -> FastAPI:
     """The app. On loopback it answers only who calls it by a name of this machine (against DNS rebinding)."""
     keyring = keyring_of(settings, host)
+    pace = Pace.of(settings, open_to_all=keyring.is_empty())
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with resources.opened(settings, keyring) as opened:
+        async with resources.opened(settings, keyring, pace) as opened:
             app.state.resources = opened
             yield
 
@@ -75,8 +80,9 @@ def create_app(settings: Settings, host: str = "127.0.0.1") -> FastAPI:
     app.include_router(sending.router)
     app.include_router(reading.router)
     app.include_router(registry.router)
+    app.include_router(media.router)
+    router.include(app)
     app.add_api_route("/v1/health", health, tags=["health"], responses={503: {"model": forms.Health}})
-
     app.add_api_route("/v1/asyncapi.json", topics, tags=["documents"])
 
     @app.middleware("http")

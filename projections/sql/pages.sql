@@ -19,6 +19,33 @@ WHERE
 ORDER BY coalesce(v.requested_at, 'epoch') DESC, v.creator_id DESC, v.video_id DESC
 LIMIT $6 + 1
 
+-- name: video
+SELECT
+    v.creator_id, v.video_id, v.run_id, v.status, v.title, v.duration_seconds, v.error, v.requested_at, v.changed_at,
+    v.original_filename, v.storage_path, v.codec, v.source_bytes, v.source_sha256,
+    coalesce(v.searchable, false) AS searchable,
+    coalesce((
+        SELECT sum(u.cost_micro_usd) FROM usage AS u
+        WHERE (u.creator_id, u.video_id) = (v.creator_id, v.video_id) AND NOT u.memoized
+    ), 0)::bigint AS cost_micro_usd
+FROM videos AS v
+WHERE v.creator_id = $1 AND v.video_id = $2 AND v.status IS NOT NULL
+
+-- name: chunks
+-- The chunks of a video that search uses.
+SELECT c."index", c.start_seconds, c.end_seconds, c.words, c.tokens, c.body AS text
+FROM served AS s
+JOIN chunks AS c USING (creator_id, video_id, chunk_set_id)
+WHERE s.creator_id = $1 AND s.video_id = $2
+ORDER BY c."index"
+
+-- name: video_usage
+SELECT function, kind, model, memoized, sum(quantity) AS quantity, sum(cost_micro_usd)::bigint AS cost_micro_usd
+FROM usage
+WHERE creator_id = $1 AND video_id = $2
+GROUP BY function, kind, model, memoized
+ORDER BY function, kind, model, memoized
+
 -- name: runs
 -- The runs of a video, or one run by its id; the newest first, since run ids sort by time.
 SELECT

@@ -5,7 +5,7 @@ WITH asked AS (
 )
 SELECT
     c.creator_id, c.video_id, c.chunk_set_id, c."index", c.body, c.start_seconds, c.end_seconds,
-    v.title, t.segments
+    v.title, t.segments, t.topic, t."partition", t."offset"
 FROM asked, chunks AS c
 JOIN served AS s USING (creator_id, video_id, chunk_set_id)
 JOIN videos AS v USING (creator_id, video_id)
@@ -26,7 +26,8 @@ WITH nearest AS MATERIALIZED (
     LIMIT $4
 )
 SELECT
-    n.creator_id, n.video_id, n.chunk_set_id, n."index", c.body, c.start_seconds, c.end_seconds, v.title, t.segments
+    n.creator_id, n.video_id, n.chunk_set_id, n."index", c.body, c.start_seconds, c.end_seconds, v.title, t.segments,
+    t.topic, t."partition", t."offset"
 FROM nearest AS n
 JOIN chunks AS c USING (creator_id, video_id, chunk_set_id, "index")
 JOIN videos AS v USING (creator_id, video_id)

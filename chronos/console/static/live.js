@@ -1,0 +1,53 @@
+// A page that names a stream of changes is kept as the log is: at each change it is asked for again, and its live parts
+// are exchanged. The request names the place of the change, so that the answer is not older than it.
+const PAUSE = 120; // ms that changes are gathered for: a hundred at once are one request
+const source = document.body.dataset.changes;
+
+let waiting = null;
+let after = null;
+let asking = false;
+
+function exchange(fresh) {
+  for (const part of document.querySelectorAll("[data-live]")) {
+    const other = fresh.getElementById(part.id);
+    if (!other || other.isEqualNode(part)) continue;
+    const opened = [...part.querySelectorAll("details[open][id]")].map((one) => one.id);
+    part.replaceWith(other);
+    for (const id of opened) document.getElementById(id)?.setAttribute("open", "");
+    other.classList.add("changed");
+  }
+}
+
+async function refresh() {
+  waiting = null;
+  if (asking) return later();
+  asking = true;
+  const headers = after ? { "Chronos-After": after } : {};
+  try {
+    const answer = await fetch(location.href, { headers });
+    if (answer.ok) exchange(new DOMParser().parseFromString(await answer.text(), "text/html"));
+  } finally {
+    asking = false;
+  }
+}
+
+function later() {
+  waiting ??= setTimeout(refresh, PAUSE);
+}
+
+function changed(event) {
+  const said = JSON.parse(event.data);
+  after = `${said.topic}/${said.partition}/${said.offset}`;
+  later();
+}
+
+if (source) {
+  const stream = new EventSource(source);
+  stream.addEventListener("status", changed);
+  stream.addEventListener("fact", changed);
+  stream.addEventListener("reset", later);
+  addEventListener("pagehide", () => stream.close());
+}
+
+const every = Number(document.body.dataset.every || 0); // seconds: for figures that no event announces
+if (every) setInterval(() => document.hidden || later(), every * 1000);

@@ -1,0 +1,69 @@
+"""Pages of videos: the list, one with its player and transcript, and a run."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Request
+from starlette.responses import Response
+
+from chronos.adapters.links import is_link
+from chronos.api import forms, reading
+from chronos.api.reading import Creator, Name
+from chronos.api.resources import Has, Reading
+from chronos.console.rendering import SHAPES, page, segment
+from chronos.console.sessions import PageRoute
+from chronos.console.waiting import CaughtUp
+from chronos.queries import NoSuchVideo
+
+router = APIRouter(route_class=PageRoute, include_in_schema=False)
+
+Chosen = Annotated[str | None, Query(max_length=20)]  # a form's empty choice is one too
+
+
+@router.get("/videos")
+async def videos(
+    request: Request, has: Has, key: Reading, _: CaughtUp, creator: Creator = None, status: Chosen = None,
+    cursor: str | None = None,
+) -> Response:  # fmt: skip
+    """All videos, the newest first."""
+    wanted = status if status in SHAPES else None
+    found = await reading.videos(has, key, creator or None, wanted, cursor)  # type: ignore[arg-type]  # a word of SHAPES
+    stream = f"/v1/changes?creator={segment(key.creator or creator)}" if key.creator or creator else "/v1/changes"
+    return page(request, "videos.html", found=found, creator=creator, status=wanted, words=SHAPES, stream=stream)
+
+
+@router.get("/videos/{creator}/{video}")
+async def video(request: Request, has: Has, key: Reading, creator: Name, video: Name, _: CaughtUp) -> Response:
+    """One video: its words, its runs, what it cost."""
+    known = await reading.video(has, key, creator, video)
+    runs, chunks, usage, transcript = await asyncio.gather(
+        reading.runs(has, key, creator, video),
+        reading.chunks(has, key, creator, video),
+        reading.video_usage(has, key, creator, video),
+        _transcript(has, key, creator, video),
+    )
+    return page(
+        request, "video.html", video=known, runs=runs.runs, chunks=chunks.chunks, usage=usage.usage,
+        transcript=transcript, playable=known.storage_path is not None and not is_link(known.storage_path),
+    )  # fmt: skip
+
+
+async def _transcript(has: Has, key: Reading, creator: str, video: str) -> forms.Transcript | None:
+    try:
+        return await reading.transcript(has, key, creator, video)
+    except NoSuchVideo:  # no transcript yet
+        return None
+
+
+@router.get("/runs/{run_id}")
+async def run(request: Request, has: Has, key: Reading, run_id: UUID, _: CaughtUp) -> Response:
+    """A run, from the request to its ending."""
+    trace = await reading.run(has, key, run_id)
+    return page(request, "run.html", trace=trace, run=trace.run, cost=_cost(trace.usage))
+
+
+def _cost(usage: list[Any]) -> int:
+    return sum(one.cost_micro_usd for one in usage if not one.memoized)
