@@ -63,9 +63,13 @@ class Stored:
 
 
 class Outbox:
-    """The one producer of a process. Deliveries are awaited as futures of the event loop that made it."""
+    """The one producer of a process. Deliveries are awaited as futures of the event loop that made it.
 
-    def __init__(self, cluster: Cluster) -> None:
+    `patience`: seconds after which a record that no broker took is given up, for those who have somebody waiting for an
+    answer. Without it, a broker that is away is waited for.
+    """
+
+    def __init__(self, cluster: Cluster, patience: float | None = None) -> None:
         self._producer = Producer(
             cluster.settings(
                 {
@@ -76,7 +80,7 @@ class Outbox:
                     "linger.ms": 2,  # below 1 a request a record; above 5 an idle video feels it ten times over
                     "message.max.bytes": 8 * 1024 * 1024,
                     "queue.buffering.max.kbytes": 512 * 1024,
-                    "message.timeout.ms": 0,  # a broker that is away is waited for
+                    "message.timeout.ms": int((patience or 0) * 1000),  # 0: without end
                 }
             )
         )

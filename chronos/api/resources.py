@@ -22,6 +22,7 @@ from chronos.sending import Sender, sender
 from streams.journal import Journal, prepare
 from streams.postgres import Pool
 
+PATIENCE = 5.0  # seconds for the broker to take an event: who waits longer sends it again, and has it twice
 OPEN = Key(b"")  # where no key is needed
 COOKIE = "chronos_keys"  # where the console keeps the keys of who uses it, quoted, with colons between
 
@@ -46,7 +47,7 @@ async def opened(settings: Settings, keyring: Keyring, pace: Pace) -> AsyncItera
     async with (
         app.projection_pool(settings, most=8) as pool,
         app.embedders(settings) as embedders,
-        sender(app.cluster(settings), ids, "api") as send,
+        sender(app.cluster(settings), ids, "api", PATIENCE) as send,
     ):
         await prepare(pool)
         by_name = {name: topic_id for name, (topic_id, _) in ids.items()}

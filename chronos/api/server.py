@@ -8,6 +8,7 @@ from http import HTTPStatus
 from importlib.metadata import version
 from socket import socket
 from typing import Any
+from urllib.parse import urlsplit
 
 import uvicorn
 from fastapi import FastAPI, Request
@@ -23,6 +24,7 @@ from chronos.console import router
 from schemas.people import MAX_BYTES
 from streams.postgres import AWAY
 
+SAFE = ("GET", "HEAD", "OPTIONS")
 LARGEST = 16 * MAX_BYTES  # bytes of a body: many events at once
 
 HEADERS = {
@@ -82,7 +84,9 @@ def create_app(settings: Settings, host: str = "127.0.0.1") -> FastAPI:
     app.include_router(registry.router)
     app.include_router(media.router)
     router.include(app)
-    app.add_api_route("/v1/health", health, tags=["health"], responses={503: {"model": forms.Health}})
+    app.add_api_route(
+        "/v1/health", health, tags=["health"], responses={503: {"model": forms.Health}, **problems.RESPONSES}
+    )
     app.add_api_route("/v1/asyncapi.json", topics, tags=["documents"])
 
     @app.middleware("http")
@@ -100,6 +104,10 @@ def refused(request: Request, only_here: bool) -> Response | None:
     """The answer to a request that goes no further."""
     if only_here and not is_loopback(_named(request)):
         return problems.answer(HTTPStatus.MISDIRECTED_REQUEST, "this server is localhost, and nothing else")
+    if only_here and request.method not in SAFE and _from_elsewhere(request):
+        return problems.answer(HTTPStatus.FORBIDDEN, "a page of another site may not change anything here")
+    if "\0" in request.url.path or "%00" in request.url.query:
+        return problems.answer(HTTPStatus.UNPROCESSABLE_ENTITY, "the address holds a NUL, which no name here has")
     size = request.headers.get("content-length", "0")
     if request.method == "POST" and not (size.isdigit() and "content-length" in request.headers):
         return problems.answer(HTTPStatus.LENGTH_REQUIRED, "say how long the body is: Content-Length")
@@ -112,6 +120,12 @@ def _named(request: Request) -> str:
     """The host by whose name it was called, without the port."""
     host = request.headers.get("host", "")
     return host if host.endswith("]") else host.rsplit(":", 1)[0]
+
+
+def _from_elsewhere(request: Request) -> bool:
+    """Whether a browser says that another site's page sends it: without keys, nothing else would stop that one."""
+    origin = request.headers.get("origin")
+    return origin is not None and urlsplit(origin).netloc != request.headers.get("host", "")
 
 
 async def health(has: Has, response: Response) -> forms.Health:
