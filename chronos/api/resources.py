@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Annotated
 from urllib.parse import unquote
@@ -22,6 +23,7 @@ from chronos.sending import Sender, sender
 from streams.journal import Journal, prepare
 from streams.postgres import Pool
 
+CONNECTIONS = 8
 PATIENCE = 5.0  # seconds for the broker to take an event: who waits longer sends it again, and has it twice
 OPEN = Key(b"")  # where no key is needed
 COOKIE = "chronos_keys"  # where the console keeps the keys of who uses it, quoted, with colons between
@@ -39,13 +41,15 @@ class Resources:
     topic_ids: dict[str, str]
     keyring: Keyring
     pace: Pace
+    keyed: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(CONNECTIONS // 2))
+    """For those who hold a connection while they wait for another: half of them stay for the others."""
 
 
 @asynccontextmanager
 async def opened(settings: Settings, keyring: Keyring, pace: Pace) -> AsyncIterator[Resources]:
     ids = await app.topic_ids(settings)
     async with (
-        app.projection_pool(settings, most=8) as pool,
+        app.projection_pool(settings, most=CONNECTIONS) as pool,
         app.embedders(settings) as embedders,
         sender(app.cluster(settings), ids, "api", PATIENCE) as send,
     ):

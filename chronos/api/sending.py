@@ -129,7 +129,7 @@ async def _once(
     if key is None:
         return await act()
     name, digest = REMEMBERED.format(key), hashlib.sha256(content).hexdigest()
-    async with has.pool.acquire() as connection, connection.transaction():
+    async with has.keyed, has.pool.acquire() as connection, connection.transaction():
         await connection.execute("SELECT pg_advisory_xact_lock(hashtext($1))", name)
         if (remembered := await has.journal.chosen(name)) is None:
             sent = await act()

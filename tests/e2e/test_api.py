@@ -9,12 +9,15 @@ import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from fastapi import FastAPI
 
+from chronos.api import resources
 from chronos.api.server import create_app
 from tests.e2e.test_rewind import videos
 from tests.films import film, noise
@@ -23,7 +26,12 @@ from tests.stack import Hands, Stack, until
 
 @pytest.fixture
 async def api(hands: Hands) -> AsyncIterator[httpx.AsyncClient]:
-    app = create_app(hands.settings)
+    async with serving(create_app(hands.settings)) as client:
+        yield client
+
+
+@asynccontextmanager
+async def serving(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
     async with app.router.lifespan_context(app):
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
         async with httpx.AsyncClient(transport=transport, base_url="http://localhost:8288") as client:
@@ -194,14 +202,30 @@ async def test_nothing_but_this_machine_is_answered_without_keys(hands: Hands, a
     assert (await api.get("/v1/videos", headers={"Host": "evil.example"})).status_code == 421
 
 
-async def test_a_broker_that_is_away_is_503_and_says_when_to_come_again(hands: Hands, stack: Stack, api: Any):
-    stack.kafka.stop()
-    try:
-        wanted = {"videoId": "away", "creatorId": "ada", "storagePath": "ada/nothing.mp4"}
-        answer = await api.get("/v1/functions")
-        assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
-        assert (await api.get("/v1/videos")).status_code == 200
-    finally:
-        stack.kafka.start()
-    answer = await api.post("/v1/events/transcribe.requested", json=wanted)
-    assert answer.status_code == 202
+async def test_a_broker_that_is_away_is_503_and_nothing_is_sent_later(
+    hands: Hands, stack: Stack, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(resources, "PATIENCE", 1.0)
+
+    def wanted(video: str) -> dict[str, Any]:
+        return {"videoId": video, "creatorId": "away", "storagePath": "away/nothing.mp4"}
+
+    several = {"events": [{"topic": "transcribe.requested", "data": wanted(f"lost-{n}")} for n in range(3)]}
+    async with serving(create_app(hands.settings)) as api:
+        stack.kafka.stop()
+        try:
+            for answer in await asyncio.gather(
+                api.get("/v1/functions"),
+                api.post("/v1/events/transcribe.requested", json=wanted("lost")),
+                api.post("/api/video/upload", json=wanted("lost")),
+                api.post("/v1/events", json=several),
+            ):
+                assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
+                assert "check KAFKA_BOOTSTRAP_SERVERS" in answer.json()["detail"]
+            assert (await api.get("/v1/videos")).status_code == 200
+        finally:
+            stack.kafka.start()
+        answer = await api.post("/v1/events/transcribe.requested", json=wanted("found"))
+        assert answer.status_code == 202
+    of_theirs = [record for record in await hands.requests(1) if record.key == b"away"]
+    assert [record.offset for record in of_theirs] == [answer.json()["offset"]]

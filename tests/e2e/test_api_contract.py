@@ -72,6 +72,9 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 async def fill(stack: Stack) -> None:
+    film = stack.home / "store" / EXAMPLES[0].storage_path
+    film.parent.mkdir(parents=True)
+    film.write_bytes(b"a film")
     async with stack.hands() as hands:
         for event in EXAMPLES:
             if not isinstance(event, VideoDeleted):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 from collections.abc import AsyncIterator
@@ -195,6 +196,19 @@ async def test_the_old_form_is_a_request_as_any(settings: Settings, api: httpx.A
     enveloped = {"name": "video/transcribe.requested", "data": wanted}
     assert (await api.post(UPLOAD, json=enveloped)).status_code == 202
     assert sent_on(settings, "uploader") == 2
+
+
+async def test_many_at_once_under_few_idempotency_keys_are_all_answered(api: httpx.AsyncClient):
+    """Each held a connection and waited for a second one: with as many as the pool has, nobody got it."""
+
+    async def sent(n: int) -> str:
+        answer = await api.post(
+            SEND, json=REQUEST | {"creatorId": "keyed"}, headers={"Idempotency-Key": f"many-{n % 3}"}
+        )
+        return str(answer.json()["runId"])
+
+    async with asyncio.timeout(30):
+        assert len(set(await asyncio.gather(*map(sent, range(40))))) == 3
 
 
 async def test_a_key_that_asks_too_often_is_told_when_to_come_again_and_another_is_not(settings: Settings):
