@@ -17,11 +17,13 @@ from chronos import app
 from chronos.api.keys import Key, Keyring, Scope, token_of
 from chronos.api.pace import Pace
 from chronos.api.problems import Refused
+from chronos.changes import NAMES, Change, decoder
 from chronos.config import Settings
 from chronos.embedders import Embedders
 from chronos.sending import Sender, sender
 from streams.journal import Journal, prepare
 from streams.postgres import Pool
+from streams.tail import Tail
 
 CONNECTIONS = 8
 PATIENCE = 5.0  # seconds for the broker to take an event: who waits longer sends it again, and has it twice
@@ -40,6 +42,7 @@ class Resources:
     send: Sender
     topic_ids: dict[str, str]
     keyring: Keyring
+    tail: Tail[Change]
     pace: Pace
     keyed: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(CONNECTIONS // 2))
     """For those who hold a connection while they wait for another: half of them stay for the others."""
@@ -55,7 +58,12 @@ async def opened(settings: Settings, keyring: Keyring, pace: Pace) -> AsyncItera
     ):
         await prepare(pool)
         by_name = {name: topic_id for name, (topic_id, _) in ids.items()}
-        yield Resources(settings, pool, Journal(pool), embedders, send, by_name, keyring, pace)
+        tail = Tail(app.cluster(settings), {name: ids[name] for name in NAMES}, decoder(app.codec(ids)))
+        await tail.start()
+        try:
+            yield Resources(settings, pool, Journal(pool), embedders, send, by_name, keyring, tail, pace)
+        finally:
+            await tail.close()
 
 
 def resources(request: Request) -> Resources:
