@@ -80,7 +80,8 @@ class Outbox:
                     "linger.ms": 2,  # below 1 a request a record; above 5 an idle video feels it ten times over
                     "message.max.bytes": 8 * 1024 * 1024,
                     "queue.buffering.max.kbytes": 512 * 1024,
-                    "message.timeout.ms": int((patience or 0) * 1000),  # 0: without end
+                    "message.timeout.ms": 0,  # a broker that is away is waited for
+                    **({} if patience is None else _hurried(patience)),
                 }
             )
         )
@@ -137,6 +138,11 @@ class Outbox:
         await asyncio.to_thread(self._thread.join)
         _resolve(self._reports)
         return int(left)
+
+
+def _hurried(patience: float) -> dict[str, Setting]:
+    """A connection is tried anew once a second: with librdkafka's own 10 s, a broker that is back would be missed."""
+    return {"message.timeout.ms": int(patience * 1000), "reconnect.backoff.max.ms": 1000}
 
 
 def _resolve(reports: Iterable[tuple[asyncio.Future[Stored], KafkaError | None, Stored | None]]) -> None:
