@@ -10,10 +10,11 @@ from http import HTTPStatus
 from typing import Annotated
 from urllib.parse import unquote
 
-from fastapi import Depends, Request
+from fastapi import Depends, Header, Request
 from starlette.responses import Response
 
-from chronos import app
+from chronos import app, operations
+from chronos.api.background import Operations
 from chronos.api.keys import Key, Keyring, Scope, token_of
 from chronos.api.pace import Pace
 from chronos.api.problems import Refused
@@ -44,6 +45,7 @@ class Resources:
     keyring: Keyring
     tail: Tail[Change]
     pace: Pace
+    operations: Operations = field(default_factory=Operations)
     keyed: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(CONNECTIONS // 2))
     """For those who hold a connection while they wait for another: half of them stay for the others."""
 
@@ -60,9 +62,11 @@ async def opened(settings: Settings, keyring: Keyring, pace: Pace) -> AsyncItera
         by_name = {name: topic_id for name, (topic_id, _) in ids.items()}
         tail = Tail(app.cluster(settings), {name: ids[name] for name in NAMES}, decoder(app.codec(ids)))
         await tail.start()
+        opened = Resources(settings, pool, Journal(pool), embedders, send, by_name, keyring, tail, pace)
         try:
-            yield Resources(settings, pool, Journal(pool), embedders, send, by_name, keyring, tail, pace)
+            yield opened
         finally:
+            await opened.operations.close()
             await tail.close()
 
 
@@ -110,6 +114,38 @@ def tokens(request: Request) -> list[str]:
 
 Sending = Annotated[Key, Depends(allowed(Scope.SEND))]
 Reading = Annotated[Key, Depends(allowed(Scope.READ))]
+
+
+async def _unbound(key: Reading) -> Key:
+    """
+    Raises:
+        Refused: the key shows one creator's videos, and this is about everybody's.
+    """
+    if key.creator is not None:
+        raise Refused(HTTPStatus.FORBIDDEN, f"this is about all creators, and this key shows {key.creator!r} alone")
+    return key
+
+
+async def _operator(
+    key: Annotated[Key, Depends(allowed(Scope.OPERATE))],
+    chronos_operator: Annotated[
+        str | None, Header(min_length=1, max_length=100, description="Who acts: it goes on the log beside the key.")
+    ] = None,
+) -> str:
+    """Who acts, for the log.
+
+    Raises:
+        Refused: the key is bound to one creator, and what operators do is not.
+    """
+    if key.creator is not None:
+        raise Refused(HTTPStatus.FORBIDDEN, f"this key is bound to {key.creator!r}: it may not operate")
+    if key is OPEN:
+        return f"{chronos_operator or operations.operator()} by HTTP"
+    return f"{chronos_operator or 'somebody'} by HTTP, key {key.digest.hex()[:8]}"
+
+
+Operating = Annotated[str, Depends(_operator)]
+Overseeing = Annotated[Key, Depends(_unbound)]
 
 
 def whose(key: Key, creator: str | None) -> str | None:

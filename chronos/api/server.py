@@ -17,7 +17,21 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from chronos import asyncapi
-from chronos.api import forms, media, problems, reading, registry, resources, sending, streaming
+from chronos.api import (
+    forms,
+    letters,
+    logs,
+    looking,
+    media,
+    operating,
+    problems,
+    reading,
+    registry,
+    resources,
+    rewinds,
+    sending,
+    streaming,
+)
 from chronos.api.keys import Keyring, is_loopback
 from chronos.api.pace import Pace
 from chronos.api.resources import Has
@@ -81,11 +95,8 @@ def create_app(settings: Settings, host: str = "127.0.0.1") -> FastAPI:
         openapi_url="/v1/openapi.json",
     )
     problems.register(app)
-    app.include_router(sending.router)
-    app.include_router(reading.router)
-    app.include_router(registry.router)
-    app.include_router(media.router)
-    app.include_router(streaming.router)
+    for part in (sending, reading, media, streaming, registry, looking, logs, letters, operating, rewinds):
+        app.include_router(part.router)
     router.include(app)
     app.add_api_route(
         "/v1/health", health, tags=["health"], responses={503: {"model": forms.Health}, **problems.RESPONSES}

@@ -191,6 +191,25 @@ async def test_the_old_form_is_a_request_as_any(settings: Settings, api: httpx.A
     assert sent_on(settings, "uploader") == 2
 
 
+async def test_the_same_idempotency_key_sends_once(api: httpx.AsyncClient):
+    wanted = {"videoId": "once", "creatorId": "ada", "storagePath": "ada/nothing.mp4"}
+    headers = {"Idempotency-Key": "k-1"}
+    asked = [api.post("/v1/events/transcribe.requested", json=wanted, headers=headers) for _ in range(5)]
+    answers = {answer.text for answer in await asyncio.gather(*asked)}
+    assert len(answers) == 1
+    other = await api.post("/v1/events/transcribe.requested", json=wanted | {"title": "x"}, headers=headers)
+    assert other.status_code == 409
+
+
+async def test_a_page_of_another_site_changes_nothing(api: httpx.AsyncClient):
+    wanted = {"videoId": "csrf", "creatorId": "ada", "storagePath": "ada/nothing.mp4"}
+    for origin in ("http://evil.example", "null", "http://localhost:1"):
+        answer = await api.post("/v1/events/transcribe.requested", json=wanted, headers={"Origin": origin})
+        assert answer.status_code == 403
+    own = await api.post("/v1/events/transcribe.requested", json=wanted, headers={"Origin": "http://localhost:8288"})
+    assert own.status_code == 202
+
+
 async def test_many_at_once_under_few_idempotency_keys_are_all_answered(api: httpx.AsyncClient):
     """Each held a connection and waited for a second one: with as many as the pool has, nobody got it."""
 
