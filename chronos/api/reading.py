@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Path, Query
-from pydantic import AfterValidator
+from pydantic import AfterValidator, BeforeValidator
 
 from chronos import queries, searching, spaces
 from chronos.api import forms
@@ -25,6 +25,7 @@ Limit = Annotated[int, Query(ge=1, le=200)]
 Name = Annotated[
     str, Path(min_length=1, max_length=200), AfterValidator(lambda name: name.replace("\0", "/"))
 ]  # a slash in an id is written %2F; the server keeps it apart from those between ids
+Day = Annotated[date, BeforeValidator(date.fromisoformat, json_schema_input_type=date)]  # not 0 for 1970 as well
 Status = Literal["pending", "transcribing", "processing", "embedding", "completed", "failed", "cancelled"]
 
 
@@ -115,7 +116,7 @@ async def search(
 
 @router.get("/usage", tags=["usage"])
 async def usage(
-    has: Has, key: Reading, creator: Creator = None, since: date | None = None, before: date | None = None
+    has: Has, key: Reading, creator: Creator = None, since: Day | None = None, before: Day | None = None
 ) -> forms.Usage:
     """What was used and paid, by creator, function, model and day (UTC)."""
     rows = await has.pool.fetch(SQL["usage"], whose(key, creator), since, before)

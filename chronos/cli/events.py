@@ -49,7 +49,7 @@ def send(
     if example:
         print_json(_example(name))
         return
-    event = people.from_json(name, _read(payload))
+    event = people.from_json(name, _read(payload), extra="forbid")
     state: State = ctx.obj
     sent = asyncio.run(deliver(state.settings(), event))
     if as_json:
