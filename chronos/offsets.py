@@ -100,6 +100,28 @@ def targets(way: Way, ground: Ground, at: Callable[[datetime], Offsets]) -> dict
     return found
 
 
+def only_one(ways: Mapping[str, Way | None], *, asked: bool) -> Way | None:
+    """The one way that was given, by the names that people know them by; none, where it is asked by question.
+
+    Raises:
+        BadWay.
+    """
+    given = {name: way for name, way in ways.items() if way is not None}
+    if asked and given:
+        raise BadWay(f"say it by question or by offset, not both: {', '.join(given)}")
+    if not asked and len(given) != 1:
+        raise BadWay(f"say where to in one way, not {len(given)}: {', '.join(given or ways)}, or --where")
+    return next(iter(given.values()), None)
+
+
+def ago(text: str, now: datetime) -> Moment:
+    """Before so long, as `PT2H`."""
+    try:
+        return Moment(now - parse_duration(text))
+    except OverflowError:
+        raise BadWay(f"{text!r} ago is before all calendars") from None
+
+
 def parse_moment(text: str) -> datetime:
     """`2026-11-25T08:30:00.000`, with or without a zone: without one it is UTC, as for Kafka's tool."""
     try:

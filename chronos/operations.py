@@ -7,7 +7,9 @@ import getpass
 import json
 import os
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,9 +19,23 @@ from chronos.sending import sender
 from schemas.operating import OperatorActed
 from streams.reading import LogScan
 
+_acting: ContextVar[str | None] = ContextVar("acting", default=None)
+
+
+@contextmanager
+def acting(by: str) -> Iterator[None]:
+    """What is done within, and in the tasks that begin there, was done by somebody else than who runs this process."""
+    before = _acting.set(by)
+    try:
+        yield
+    finally:
+        _acting.reset(before)
+
 
 def operator() -> str:
-    """CHRONOS_OPERATOR, or who is logged in here."""
+    """Who acts: who was said to, CHRONOS_OPERATOR, or who is logged in here."""
+    if by := _acting.get():
+        return by
     try:
         return os.environ.get("CHRONOS_OPERATOR") or getpass.getuser()
     except (KeyError, OSError):  # a container's user may have no name

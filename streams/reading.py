@@ -163,10 +163,13 @@ class LogScan:
 
     def ends(self, partitions: Mapping[str, int]) -> dict[Place, tuple[int, int]]:
         """First and next offset of each partition of the topics (name -> partitions). Blocks."""
-        places = [TopicPartition(topic, partition) for topic, count in partitions.items() for partition in range(count)]
+        return self.ends_of((topic, partition) for topic, count in partitions.items() for partition in range(count))
+
+    def ends_of(self, places: Iterable[Place]) -> dict[Place, tuple[int, int]]:
+        """First and next offset of each place. Blocks."""
         consumer = self._consumer()
         try:
-            return {(p.topic, p.partition): watermarks(consumer, p) for p in places}
+            return {place: watermarks(consumer, TopicPartition(*place)) for place in places}
         finally:
             consumer.close()
 

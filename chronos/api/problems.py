@@ -12,6 +12,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
+from chronos.browsing import NoSuchTopic
 from chronos.cli.errors import explain
 from chronos.embedders import NoSuchSpace
 from chronos.queries import NoSuchVideo, RunIsOver
@@ -28,6 +29,7 @@ LATER = 5  # seconds after which to try again what is away
 STATUS: dict[type[Exception], HTTPStatus] = {
     NoSuchVideo: HTTPStatus.NOT_FOUND,
     NoSuchSpace: HTTPStatus.NOT_FOUND,
+    NoSuchTopic: HTTPStatus.NOT_FOUND,
     RunIsOver: HTTPStatus.CONFLICT,
     Undecodable: HTTPStatus.UNPROCESSABLE_ENTITY,
     TooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,

@@ -93,6 +93,19 @@ Sending = Annotated[Key, Depends(allowed(Scope.SEND))]
 Reading = Annotated[Key, Depends(allowed(Scope.READ))]
 
 
+async def _unbound(key: Reading) -> Key:
+    """
+    Raises:
+        Refused: the key shows one creator's videos, and this is about everybody's.
+    """
+    if key.creator is not None:
+        raise Refused(HTTPStatus.FORBIDDEN, f"this is about all creators, and this key shows {key.creator!r} alone")
+    return key
+
+
+Overseeing = Annotated[Key, Depends(_unbound)]
+
+
 def whose(key: Key, creator: str | None) -> str | None:
     """The creator whose videos are meant: a bound key sees no others.
 

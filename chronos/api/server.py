@@ -13,6 +13,7 @@ from fastapi import FastAPI, Request
 from starlette.responses import Response
 
 from chronos.api import forms, media, problems, reading, resources, sending
+from chronos.api import forms, logs, looking, problems, reading, resources, sending
 from chronos.api.keys import Keyring, is_loopback
 from chronos.api.resources import Has
 from chronos.config import Settings
@@ -77,6 +78,8 @@ def create_app(settings: Settings, host: str = "127.0.0.1") -> FastAPI:
     app.include_router(reading.router)
     app.include_router(media.router)
     router.include(app)
+    app.include_router(looking.router)
+    app.include_router(logs.router)
     app.add_api_route("/v1/health", health, tags=["health"], responses={503: {"model": forms.Health}})
 
     @app.middleware("http")
