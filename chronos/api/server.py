@@ -12,8 +12,7 @@ import uvicorn
 from fastapi import FastAPI, Request
 from starlette.responses import Response
 
-from chronos.api import forms, media, problems, reading, resources, sending
-from chronos.api import forms, logs, looking, problems, reading, resources, sending
+from chronos.api import forms, logs, looking, media, problems, reading, resources, sending
 from chronos.api.keys import Keyring, is_loopback
 from chronos.api.resources import Has
 from chronos.config import Settings
