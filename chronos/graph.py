@@ -55,8 +55,8 @@ class Graph:
 
 
 def graph(functions: Iterable[Function] = FUNCTIONS) -> Graph:
-    """Of the pipeline. What every function may say of its own running (usage, retries) is left out: a line from each box
-    to each of them would show nothing."""
+    """Of the pipeline. What every function may say of its own running (usage, retries) is left out: a line from each to
+    each of them would show nothing."""
     return Graph(tuple(_node(one) for one in functions))
 
 

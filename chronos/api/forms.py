@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any, Self
 from uuid import UUID
 
@@ -178,15 +178,6 @@ class Hit(Form):
 
 class Hits(Form):
     hits: list[Hit]
-
-
-class DayUsed(Used):
-    creator_id: str | None
-    day: date
-
-
-class Usage(Form):
-    usage: list[DayUsed]
 
 
 class Failure(Form):

@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 
 from chronos.browsing import NoSuchTopic
 from chronos.cli.errors import explain
+from chronos.costs import TooMuch
 from chronos.embedders import NoSuchSpace
 from chronos.queries import NoSuchVideo, RunIsOver
 from schemas.avro import Undecodable
@@ -30,6 +31,7 @@ STATUS: dict[type[Exception], HTTPStatus] = {
     NoSuchVideo: HTTPStatus.NOT_FOUND,
     NoSuchSpace: HTTPStatus.NOT_FOUND,
     NoSuchTopic: HTTPStatus.NOT_FOUND,
+    TooMuch: HTTPStatus.UNPROCESSABLE_ENTITY,
     RunIsOver: HTTPStatus.CONFLICT,
     Undecodable: HTTPStatus.UNPROCESSABLE_ENTITY,
     TooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,

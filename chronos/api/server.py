@@ -12,7 +12,7 @@ import uvicorn
 from fastapi import FastAPI, Request
 from starlette.responses import Response
 
-from chronos.api import forms, logs, looking, media, problems, reading, resources, sending
+from chronos.api import forms, logs, looking, media, problems, reading, resources, sending, usage
 from chronos.api.keys import Keyring, is_loopback
 from chronos.api.resources import Has
 from chronos.config import Settings
@@ -75,6 +75,7 @@ def create_app(settings: Settings, host: str = "127.0.0.1") -> FastAPI:
     problems.register(app)
     app.include_router(sending.router)
     app.include_router(reading.router)
+    app.include_router(usage.router)
     app.include_router(media.router)
     router.include(app)
     app.include_router(looking.router)
