@@ -11,8 +11,8 @@ from typing import Literal
 from chronos.graph import Graph
 from schemas.catalogue import CATALOGUE
 
-LETTER = 6.7  # units of the picture for a letter of 12 units: a system font's letters are narrower, on the average
-ROW, GAP, HEIGHT, PADDING = 32.0, 40.0, 22.0, 8.0
+LETTER = 7.0  # units of the picture for a letter of 12 units: a system font's letters are narrower, on the average
+ROW, GAP, HEIGHT, PADDING = 32.0, 32.0, 22.0, 8.0
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,11 @@ def picture(graph: Graph) -> Picture:
     own = [place for place in rows if columns[place.name] == place.column]
     boxes = [Box(p.name, _kind(p.name), lefts[p.column], rows[p] - HEIGHT / 2, widths[p.column]) for p in own]
     lines = [_line(lefts[a.column] + widths[a.column], rows[a], lefts[b.column], rows[b]) for a, b in hops]
-    past = [f"M{lefts[p.column]:.0f} {y:.0f}h{widths[p.column]:.0f}" for p, y in rows.items() if p not in own]
+    past = [
+        f"M{lefts[p.column]:.0f} {y:.0f}H{lefts[p.column] + widths[p.column]:.0f}"
+        for p, y in rows.items()
+        if p not in own
+    ]
     width, height = lefts[-1] + widths[-1] + 1, max(rows.values()) + ROW / 2
     return Picture(width, height, tuple(boxes), tuple(lines + past))
 

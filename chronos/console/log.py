@@ -19,7 +19,7 @@ from chronos.console.sessions import PageRoute
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
 LIMIT = 50  # events of a page
-LETTERS = 160  # of what an event says, in a list: all of it is on the event's own page
+LETTERS = 200  # of what an event says, in a list: all of it is on the event's own page
 
 
 class Asked(BaseModel):
