@@ -76,11 +76,18 @@ def _columns(graph: Graph, edges: Iterable[tuple[str, str]]) -> dict[str, int]:
     for source, target in edges:
         before[target].append(source)
 
+    columns: dict[str, int] = {}
+
     def column(name: str, way: frozenset[str]) -> int:
         """What leads back to where it came from is not followed round and round."""
-        return 1 + max((column(one, way | {name}) for one in before[name] if one not in way), default=-1)
+        if name not in columns:
+            behind = [column(one, way | {name}) for one in before[name] if one not in way]
+            columns[name] = 1 + max(behind, default=-1)
+        return columns[name]
 
-    return {name: column(name, frozenset([name])) for name in (*graph.topics(), *(one.name for one in graph.functions))}
+    for name in (*graph.topics(), *(one.name for one in graph.functions)):
+        column(name, frozenset([name]))
+    return columns
 
 
 def _hops(columns: Mapping[str, int], source: str, target: str) -> Hops:
