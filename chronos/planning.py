@@ -21,6 +21,7 @@ from schemas.event import Coordinates
 from streams import postgres
 from streams.journal import Rewind, prepare
 from streams.postgres import Pool, load_queries
+from streams.progress import Progress
 from streams.reading import LogReader, LogScan, committed, offsets_at
 from streams.record import Record
 from streams.stage import Function
@@ -131,6 +132,27 @@ async def ground(settings: Settings, group: str, topics: Sequence[str] = ()) -> 
     return Ground(ends, await asyncio.to_thread(committed, cluster, group, ends))
 
 
+async def standing(settings: Settings, group: str) -> tuple[str, Ground, dict[Place, int]]:
+    """A group's full name, where it stands, and where rewinds want it to be that were not carried out yet.
+
+    Raises:
+        NoSuchGroup.
+    """
+    name = await _active(settings, full_name(group))
+    ids = await app.topic_ids(settings)
+    async with journal_pool(settings) as pool:
+        wishes = (await Progress(pool, ids).wanted([name])).get(name, {})
+    return name, await ground(settings, name), {place: wish.offset for place, wish in wishes.items()}
+
+
+async def _active(settings: Settings, group: str) -> str:
+    """The group of the side that is looked at, where the projection is meant."""
+    if group != PROJECTION_GROUP:
+        return group
+    async with sides.one_connection(settings) as connection:
+        return await sides.active_group(connection)
+
+
 def _as_new(here: Ground, topics: Container[str]) -> Ground:
     """A group that says nothing of a partition of a topic that was made anew or has grown stands at its beginning."""
     begun = {place: low for place, (low, _) in here.ends.items() if place[0] in topics}
@@ -151,9 +173,7 @@ async def plan(
     Raises:
         NoSuchGroup, BadWay: with the remedy.
     """
-    if group == PROJECTION_GROUP:
-        async with sides.one_connection(settings) as connection:
-            group = await sides.active_group(connection)
+    group = await _active(settings, group)
     here = _as_new(await ground(settings, group, topics), await replaced(settings, group))
     cluster = app.cluster(settings)
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Annotated
 from urllib.parse import unquote
 
-from fastapi import Depends, Request
+from fastapi import Depends, Header, Request
 
-from chronos import app
+from chronos import app, operations
+from chronos.api.background import Operations
 from chronos.api.keys import Key, Keyring, Scope
 from chronos.api.problems import Refused
 from chronos.config import Settings
@@ -35,6 +36,7 @@ class Resources:
     send: Sender
     topic_ids: dict[str, str]
     keyring: Keyring
+    operations: Operations = field(default_factory=Operations)
 
 
 @asynccontextmanager
@@ -47,7 +49,11 @@ async def opened(settings: Settings, keyring: Keyring) -> AsyncIterator[Resource
     ):
         await prepare(pool)
         by_name = {name: topic_id for name, (topic_id, _) in ids.items()}
-        yield Resources(settings, pool, Journal(pool), embedders, send, by_name, keyring)
+        opened = Resources(settings, pool, Journal(pool), embedders, send, by_name, keyring)
+        try:
+            yield opened
+        finally:
+            await opened.operations.close()
 
 
 def resources(request: Request) -> Resources:
@@ -103,6 +109,25 @@ async def _unbound(key: Reading) -> Key:
     return key
 
 
+async def _operator(
+    key: Annotated[Key, Depends(allowed(Scope.OPERATE))],
+    chronos_operator: Annotated[
+        str | None, Header(min_length=1, max_length=100, description="Who acts: it goes on the log beside the key.")
+    ] = None,
+) -> str:
+    """Who acts, for the log.
+
+    Raises:
+        Refused: the key is bound to one creator, and what operators do is not.
+    """
+    if key.creator is not None:
+        raise Refused(HTTPStatus.FORBIDDEN, f"this key is bound to {key.creator!r}: it may not operate")
+    if key is OPEN:
+        return f"{chronos_operator or operations.operator()} by HTTP"
+    return f"{chronos_operator or 'somebody'} by HTTP, key {key.digest.hex()[:8]}"
+
+
+Operating = Annotated[str, Depends(_operator)]
 Overseeing = Annotated[Key, Depends(_unbound)]
 
 

@@ -12,7 +12,20 @@ import uvicorn
 from fastapi import FastAPI, Request
 from starlette.responses import Response
 
-from chronos.api import forms, logs, looking, media, problems, reading, resources, sending, usage
+from chronos.api import (
+    forms,
+    letters,
+    logs,
+    looking,
+    media,
+    operating,
+    problems,
+    reading,
+    resources,
+    rewinds,
+    sending,
+    usage,
+)
 from chronos.api.keys import Keyring, is_loopback
 from chronos.api.resources import Has
 from chronos.config import Settings
@@ -73,13 +86,9 @@ def create_app(settings: Settings, host: str = "127.0.0.1") -> FastAPI:
         openapi_url="/v1/openapi.json",
     )
     problems.register(app)
-    app.include_router(sending.router)
-    app.include_router(reading.router)
-    app.include_router(usage.router)
-    app.include_router(media.router)
+    for part in (sending, reading, usage, media, looking, logs, letters, operating, rewinds):
+        app.include_router(part.router)
     router.include(app)
-    app.include_router(looking.router)
-    app.include_router(logs.router)
     app.add_api_route("/v1/health", health, tags=["health"], responses={503: {"model": forms.Health}})
 
     @app.middleware("http")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -12,8 +14,10 @@ import pytest
 
 from chronos.api.server import create_app
 from chronos.config import Settings
-from tests.e2e.test_rewind import videos
-from tests.stack import Hands, until
+from tests.e2e.test_deadletters import GARBAGE, produce, request
+from tests.e2e.test_rewind import caught_up, videos
+from tests.films import film, noise
+from tests.stack import Hands, Stack, until
 
 
 @asynccontextmanager
@@ -135,3 +139,150 @@ async def test_a_topic_is_read_page_by_page_and_from_its_end(hands: Hands, api: 
     assert newest == sorted(newest, key=lambda one: one["at"], reverse=True)
     assert (await api.get("/v1/log/nothing")).status_code == 404
     assert (await api.get("/v1/log/segment.transcribed?offset=3")).status_code == 422
+
+
+async def over(api: httpx.AsyncClient, answer: httpx.Response) -> Any:
+    """What an operation came to."""
+    assert answer.status_code in (200, 202), answer.text
+
+    async def done() -> Any:
+        found = await get(api, f"operations/{answer.json()['id']}")
+        return found if found["state"] != "running" else None
+
+    found = await until("it is over", done)
+    assert found["state"] == "done", found["problem"]
+    return found["result"]
+
+
+async def last_act(api: httpx.AsyncClient) -> Any:
+    return (await get(api, "acts", limit=1))["acts"][0]
+
+
+async def test_what_failed_is_tried_again_as_it_was_shown(hands: Hands, api: httpx.AsyncClient, tmp_path: Path):
+    path = "retrier/later.wav"
+    await hands.ending(await hands.ask("late-file", "retrier", path))
+    wish = {"video": "late-file", "creator": "retrier", "reason": "it is there now"}
+    plan = await over(api, await api.post("/v1/retries", json=wish))
+    assert (plan["executed"], [one["videoId"] for one in plan["failures"]]) == (False, ["late-file"])
+    stale = await api.post("/v1/retries", json=wish | {"confirm": "00000000"})
+    assert (stale.status_code, plan["plan"] in stale.json()["detail"]) == (409, True)
+    file = hands.settings.home / "store" / path
+    file.parent.mkdir(parents=True)
+    film(file, (0, noise(2)), codec="pcm_s16le")
+    done, again = await asyncio.gather(
+        api.post("/v1/retries", json=wish | {"confirm": plan["plan"]}, headers={"Chronos-Operator": "grace"}),
+        api.post("/v1/retries", json=wish | {"confirm": plan["plan"]}),
+    )
+    assert len((await over(api, done))["sent"]) == 1
+    assert again.status_code in (404, 409)  # nothing of it stands any more, or it is another plan
+    act = await last_act(api)
+    assert (act["act"], act["target"], act["by"]) == ("retry", "late-file", "grace by HTTP")
+    assert (act["reason"], act["outcome"]) == ("it is there now", {"sent": 1, "left": 0})
+    unknown = await api.post("/v1/retries", json={"vidoe": "late-file"})
+    assert (unknown.status_code, "vidoe" in unknown.json()["detail"]) == (422, True)
+
+
+async def test_dead_letters_are_grouped_shown_sent_back_and_dropped(hands: Hands, api: httpx.AsyncClient, stack: Stack):
+    await produce(stack, *(request(value) for value in (GARBAGE, GARBAGE, b'{"videoId": "half", "creatorId": "bob"}')))
+
+    async def three() -> Any:
+        found = await get(api, "deadletters")
+        return found if found["total"] == 3 else None
+
+    found = await until("three letters", three)
+    assert [group["letters"] for group in found["groups"]] == [2, 1]
+    half = next(one for one in found["letters"] if one["videoId"] == "half")
+    assert "storagePath" in half["reason"]
+    one = await get(api, f"deadletters/{half['letter']}")
+    assert one["value"] == {"text": '{"videoId": "half", "creatorId": "bob"}', "hex": None}
+    wish = {"letters": [half["letter"]], "reason": "a test"}
+    plan = await over(api, await api.post("/v1/deadletters/redrive", json=wish))
+    assert (plan["executed"], plan["topics"]) == (False, {"transcribe.requested": 1})
+    done = await over(api, await api.post("/v1/deadletters/redrive", json=wish | {"confirm": plan["plan"]}))
+    assert (done["executed"], done["redriven"]) == (True, 1)
+    await until("it came back", three)
+    plan = await over(api, await api.post("/v1/deadletters/drop", json={}))
+    done = await over(api, await api.post("/v1/deadletters/drop", json={"confirm": plan["plan"]}))
+    assert done["dropped"] == 3
+    assert (await get(api, "deadletters"))["total"] == 0
+    assert (await last_act(api))["act"] == "drop"
+    assert (await api.get("/v1/deadletters/0@999999")).status_code == 404
+    assert (await api.get("/v1/deadletters?where=nonsense")).status_code == 422
+
+
+async def test_a_rewind_is_what_its_plan_said(hands: Hands, api: httpx.AsyncClient, stack: Stack):
+    async def acked() -> bool:
+        return await caught_up(hands)
+
+    await until("all is acked", acked)
+    paid = len(stack.provider.bill())
+    wish = {"group": "generate-embeddings", "toEarliest": True}
+    plan = await over(api, await api.post("/v1/rewinds/plan", json=wish))
+    assert plan["events"] > 0
+    assert plan["events"] == plan["silent"]
+    done = await over(api, await api.post("/v1/rewinds", json=wish | {"confirm": plan["plan"], "reason": "a test"}))
+    assert done["outcome"]["live"]
+    stands = await get(api, "rewinds/generate-embeddings")
+    assert (stands["group"], stands["rewinds"][0]["reason"]) == ("chronos.generate-embeddings", "a test")
+    assert all(place["wanted"] is None for place in stands["places"])
+    await until("all is acked again", acked)
+    assert len(stack.provider.bill()) == paid
+    for wrong, status in (
+        ({"group": "nobody", "toEarliest": True}, 404),
+        ({"group": "projection"}, 422),
+        ({"group": "projection", "toEarliest": True, "toLatest": True}, 422),
+        ({"group": "projection", "byDuration": "soon"}, 422),
+    ):
+        assert (await api.post("/v1/rewinds/plan", json=wrong)).status_code == status, wrong
+
+
+async def test_a_video_is_run_again_and_deleted(hands: Hands, api: httpx.AsyncClient, stack: Stack, tmp_path: Path):
+    [first] = await videos(hands, tmp_path, "again", 1)
+    paid = len(stack.provider.bill())
+    for stage in ("embed", "transcribe"):
+        plan = await over(api, await api.post("/v1/videos/creator-0/again-0/rerun", json={"stage": stage}))
+        assert (plan["remembered"], plan["paidCalls"], plan["costMicroUsd"]) == (1, 0, 0)
+        wish = {"stage": stage, "confirm": plan["plan"]}
+        sent = (await over(api, await api.post("/v1/videos/creator-0/again-0/rerun", json=wish)))["sent"]
+
+        async def ended(run: str = sent["runId"]) -> bool:
+            trace = await api.get(f"/v1/runs/{run}")
+            return trace.status_code == 200 and trace.json()["run"]["status"] == "completed"
+
+        await until("the new run is over", ended)
+    assert len(stack.provider.bill()) == paid
+    assert (await last_act(api))["act"] == "rerun"
+    assert (await api.post(f"/v1/runs/{first.run_id}/cancel", json={})).status_code == 409
+    deletion = await get(api, "videos/creator-0/again-0/deletion")
+    assert deletion["rows"]["videos"] == 1
+    assert (await api.delete("/v1/videos/creator-0/again-0?confirm=other")).status_code == 409
+    gone = await over(api, await api.delete(f"/v1/videos/creator-0/again-0?confirm={deletion['plan']}&reason=test"))
+    assert gone["executed"]
+    assert (await api.get("/v1/videos/creator-0/again-0/events")).status_code == 404
+
+
+async def test_a_run_is_called_off(hands: Hands, api: httpx.AsyncClient, stack: Stack, tmp_path: Path):
+    stack.provider.hang(kind="audio")
+    sound = film(tmp_path / "hangs.wav", (0, noise(3)), codec="pcm_s16le")
+    run = (await hands.ask("hangs", "ada", await hands.upload(sound, "ada"))).run_id
+
+    async def status() -> str | None:
+        answer = await api.get(f"/v1/runs/{run}")
+        return answer.json()["run"]["status"] if answer.status_code == 200 else None
+
+    async def at_work() -> bool:
+        return await status() == "transcribing"
+
+    async def called_off() -> bool:
+        return await status() == "cancelled"
+
+    await until("it hangs", at_work)
+    found = await over(api, await api.post(f"/v1/runs/{run}/cancel", json={"reason": "a test"}))
+    assert found == {"videoId": "hangs", "creatorId": "ada", "runId": run}
+    await until("the tables know", called_off)
+    assert (await api.post(f"/v1/runs/{uuid.uuid4()}/cancel", json={})).status_code == 404
+
+
+async def test_a_space_is_switched_to_only_as_it_was_shown(hands: Hands, api: httpx.AsyncClient):
+    missing = await api.post("/v1/embeddings/switch", json={"space": "noise/3"})
+    assert (missing.status_code, "build" in missing.json()["detail"]) == (404, True)
