@@ -15,11 +15,13 @@ from chronos import app, operations
 from chronos.api.background import Operations
 from chronos.api.keys import Key, Keyring, Scope
 from chronos.api.problems import Refused
+from chronos.changes import NAMES, Change, decoder
 from chronos.config import Settings
 from chronos.embedders import Embedders
 from chronos.sending import Sender, sender
 from streams.journal import Journal, prepare
 from streams.postgres import Pool
+from streams.tail import Tail
 
 OPEN = Key(b"")  # where no key is needed
 COOKIE = "chronos_keys"  # where the console keeps the keys of who uses it, quoted, with colons between
@@ -36,6 +38,7 @@ class Resources:
     send: Sender
     topic_ids: dict[str, str]
     keyring: Keyring
+    tail: Tail[Change]
     operations: Operations = field(default_factory=Operations)
 
 
@@ -49,11 +52,14 @@ async def opened(settings: Settings, keyring: Keyring) -> AsyncIterator[Resource
     ):
         await prepare(pool)
         by_name = {name: topic_id for name, (topic_id, _) in ids.items()}
-        opened = Resources(settings, pool, Journal(pool), embedders, send, by_name, keyring)
+        tail = Tail(app.cluster(settings), {name: ids[name] for name in NAMES}, decoder(app.codec(ids)))
+        await tail.start()
+        opened = Resources(settings, pool, Journal(pool), embedders, send, by_name, keyring, tail)
         try:
             yield opened
         finally:
             await opened.operations.close()
+            await tail.close()
 
 
 def resources(request: Request) -> Resources:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from http import HTTPStatus
 from importlib.metadata import version
 from socket import socket
+from urllib.parse import urlsplit
 
 import uvicorn
 from fastapi import FastAPI, Request
+from starlette.datastructures import MutableHeaders
 from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from chronos.api import (
     forms,
@@ -24,6 +27,7 @@ from chronos.api import (
     resources,
     rewinds,
     sending,
+    streaming,
     usage,
 )
 from chronos.api.keys import Keyring, is_loopback
@@ -33,18 +37,19 @@ from chronos.console import router
 from schemas.people import MAX_BYTES
 from streams.postgres import AWAY
 
+LAST = 10  # seconds for answers that are under way when it stops
 LARGEST = 16 * MAX_BYTES  # bytes of a body: many events at once
 
 HEADERS = {
     "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
+    "Referrer-Policy": "same-origin",
     "Content-Security-Policy": "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cache-Control": "no-store",
 }
 
-Next = Callable[[Request], Awaitable[Response]]
+SAFE = ("GET", "HEAD", "OPTIONS")
 
 
 class KeysMissing(Exception):
@@ -86,32 +91,53 @@ def create_app(settings: Settings, host: str = "127.0.0.1") -> FastAPI:
         openapi_url="/v1/openapi.json",
     )
     problems.register(app)
-    for part in (sending, reading, usage, media, looking, logs, letters, operating, rewinds):
+    for part in (sending, reading, usage, media, looking, logs, letters, operating, rewinds, streaming):
         app.include_router(part.router)
     router.include(app)
     app.add_api_route("/v1/health", health, tags=["health"], responses={503: {"model": forms.Health}})
 
-    @app.middleware("http")
-    async def guard(request: Request, go_on: Next) -> Response:
-        if refusal := refused(request, is_loopback(host)):
-            return refusal
-        response = await go_on(request)
-        response.headers.update(HEADERS)
-        return response
-
+    app.add_middleware(Guard, only_here=is_loopback(host))
     return app
+
+
+class Guard:
+    """Lets in what may come, and says to browsers what they may do with the answers."""
+
+    def __init__(self, app: ASGIApp, only_here: bool) -> None:
+        self._app, self._only_here = app, only_here
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+
+        async def with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message).update(HEADERS)
+            await send(message)
+
+        go_on: ASGIApp = refused(Request(scope), self._only_here) or self._app
+        await go_on(scope, receive, with_headers)
 
 
 def refused(request: Request, only_here: bool) -> Response | None:
     """The answer to a request that goes no further."""
     if only_here and not is_loopback(_named(request)):
         return problems.answer(HTTPStatus.MISDIRECTED_REQUEST, "this server is localhost, and nothing else")
+    if request.method not in SAFE and _is_from_elsewhere(request):
+        return problems.answer(HTTPStatus.FORBIDDEN, "a page of another site may change nothing here")
     size = request.headers.get("content-length", "0")
     if request.method == "POST" and not (size.isdigit() and "content-length" in request.headers):
         return problems.answer(HTTPStatus.LENGTH_REQUIRED, "say how long the body is: Content-Length")
     if int(size if size.isdigit() else 0) > LARGEST:
         return problems.answer(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"a body may have {LARGEST:,} bytes")
     return None
+
+
+def _is_from_elsewhere(request: Request) -> bool:
+    """Whether a browser sends it for a page of another origin: they say so, programs say nothing."""
+    origin = request.headers.get("origin")
+    return origin is not None and urlsplit(origin).netloc != request.headers.get("host")
 
 
 def _named(request: Request) -> str:
@@ -132,19 +158,26 @@ async def health(has: Has, response: Response) -> forms.Health:
 
 
 class _Server(uvicorn.Server):
-    """Says when it listens."""
+    """Says when it listens, and ends the streams when it stops: they would go on for ever."""
 
-    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
+    def __init__(self, app: FastAPI, config: uvicorn.Config, ready: Callable[[], None]) -> None:
         super().__init__(config)
-        self._ready = ready
+        self._app, self._ready = app, ready
 
     async def startup(self, sockets: list[socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started:
             self._ready()
 
+    async def shutdown(self, sockets: list[socket] | None = None) -> None:
+        await self._app.state.resources.tail.close()
+        await super().shutdown(sockets)
+
 
 async def serve(settings: Settings, host: str, port: int, ready: Callable[[], None] = lambda: None) -> None:
     """Serves until it is told to stop."""
     app = create_app(settings, host)
-    await _Server(uvicorn.Config(app, host, port, log_level="warning", ws="none", server_header=False), ready).serve()
+    config = uvicorn.Config(
+        app, host, port, log_level="warning", ws="none", server_header=False, timeout_graceful_shutdown=LAST
+    )
+    await _Server(app, config, ready).serve()

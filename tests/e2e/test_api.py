@@ -194,6 +194,15 @@ async def test_nothing_but_this_machine_is_answered_without_keys(hands: Hands, a
     assert (await api.get("/v1/videos", headers={"Host": "evil.example"})).status_code == 421
 
 
+async def test_a_page_of_another_site_changes_nothing(hands: Hands, api: httpx.AsyncClient):
+    wanted = {"videoId": "csrf", "creatorId": "ada", "storagePath": "ada/nothing.mp4"}
+    for origin in ("http://evil.example", "null", "http://localhost:1"):
+        answer = await api.post("/v1/events/transcribe.requested", json=wanted, headers={"Origin": origin})
+        assert answer.status_code == 403
+    own = await api.post("/v1/events/transcribe.requested", json=wanted, headers={"Origin": "http://localhost:8288"})
+    assert own.status_code == 202
+
+
 async def test_a_broker_that_is_away_is_503_and_says_when_to_come_again(hands: Hands, stack: Stack, api: Any):
     stack.kafka.stop()
     try:

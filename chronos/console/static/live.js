@@ -36,8 +36,8 @@ function later() {
 }
 
 function changed(event) {
-  const said = JSON.parse(event.data);
-  after = `${said.topic}/${said.partition}/${said.offset}`;
+  const { topic, partition, offset } = JSON.parse(event.data).place;
+  after = `${topic}/${partition}/${offset}`;
   later();
 }
 
