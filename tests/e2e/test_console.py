@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 from playwright.async_api import Browser, expect
 
+from chronos.graph import graph
+from chronos.pipeline import FUNCTIONS
 from tests.browser import SIZES, Look, browsing, executable, visiting
 from tests.e2e.test_rewind import videos
 from tests.films import film, noise
@@ -15,7 +18,11 @@ from tests.stack import Hands, until
 
 pytestmark = pytest.mark.skipif(executable() is None, reason="no Chromium on this machine: see the end of the run")
 
-PAGES = ["/videos", "/videos?creator=nobody", "/send", "/search"]
+PAGES = [
+    "/", "/videos", "/videos?creator=nobody", "/send", "/search", "/functions", "/log",
+    "/log?topic=transcribe.requested", "/log?topic=video.delete&partition=0", "/usage", "/usage?creator=nobody",
+    "/health",
+]  # fmt: skip
 
 
 @pytest.fixture
@@ -51,6 +58,60 @@ async def test_a_video_is_sent_from_the_form_watched_searched_and_played_at_the_
             return abs(at - wanted) < 0.1
 
         await until("the player is at the second", there)
+        assert not visit.trouble
+
+
+async def test_the_log_leads_to_an_event_and_its_run_and_shows_what_comes(
+    hands: Hands, url: str, browser: Browser, tmp_path: Path
+):
+    [sent] = await videos(hands, tmp_path, "logged", 1)
+    async with visiting(browser, url) as visit:
+        page = visit.page
+        await page.goto("/log")
+        await page.get_by_role("link", name="transcribe.requested", exact=True).click()
+        place = f"{sent.place.partition}/{sent.place.offset}"
+        await page.locator("#events").get_by_role("link", name=place, exact=True).click()
+        await expect(page.locator("pre.payload")).to_contain_text('"videoId": "logged-0"')
+        await page.locator("dl.facts").get_by_role("link", name=sent.run_id[-8:]).click()
+        await page.wait_for_url(f"**/runs/{sent.run_id}")
+        await page.goto(f"/log?topic=transcribe.requested&partition={sent.place.partition}")
+        later = await hands.ask("tailed", sent.event.owner(), "creator-0/nothing.wav")
+        await expect(page.locator("#events")).to_contain_text(f"{later.place.partition}/{later.place.offset}")
+        await page.goto("/log?topic=transcribe.requested&video=tailed")
+        await expect(page.locator("#events tbody tr")).to_have_count(1)
+        await hands.ending(later)
+        assert not visit.trouble
+
+
+async def test_what_was_paid_is_summed_up_and_exported(hands: Hands, url: str, browser: Browser, tmp_path: Path):
+    [sent] = await videos(hands, tmp_path, "billed", 1)
+    async with visiting(browser, url) as visit:
+        await visit.page.goto(f"/usage?creator={sent.event.owner()}")
+        async with visit.page.expect_download() as downloading:
+            await visit.page.get_by_role("link", name="Export CSV").click()
+        rows = list(csv.DictReader((await (await downloading.value).path()).read_text().splitlines()))
+        paid = await visit.page.locator(".tile .large").first.inner_text()
+        assert {row["creatorId"] for row in rows} == {sent.event.owner()}
+        total = sum(float(row["usd"]) for row in rows if row["how"] == "paid")
+        assert total > 0
+        assert paid == f"${total:,.4f}"
+        assert not visit.trouble
+
+
+async def test_the_overview_and_the_functions_show_all_functions_at_work(url: str, browser: Browser):
+    async with visiting(browser, url) as visit:
+        for path in ("/", "/functions"):
+            await visit.page.goto(path)
+            rows = await visit.page.locator("#functions tbody tr").all_inner_texts()
+            assert [row.split()[0] for row in rows] == [function.name for function in FUNCTIONS]
+            assert not any("none" in row for row in rows)
+        assert await visit.page.locator("svg.pipeline rect").count() == len(graph().topics()) + len(FUNCTIONS)
+        await visit.page.goto("/")
+        await visit.page.keyboard.press("g")
+        await visit.page.keyboard.press("h")
+        await visit.page.wait_for_url("**/health")
+        wrong = visit.page.locator("tr", has_text="wrong")
+        assert not [row for row in await wrong.all_inner_texts() if row.endswith("–")], "a fault without a remedy"
         assert not visit.trouble
 
 
