@@ -5,33 +5,22 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from chronos.api.server import create_app
-from chronos.config import Settings
+from tests.e2e.test_api import served_here
 from tests.e2e.test_deadletters import GARBAGE, produce, request
 from tests.e2e.test_rewind import caught_up, videos
 from tests.films import film, noise
 from tests.stack import Hands, Stack, until
 
 
-@asynccontextmanager
-async def served(settings: Settings, host: str = "127.0.0.1", base: str = "http://localhost:8288") -> Any:
-    app = create_app(settings, host)
-    async with app.router.lifespan_context(app):
-        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
-        async with httpx.AsyncClient(transport=transport, base_url=base, timeout=30) as client:
-            yield client
-
-
 @pytest.fixture
 async def api(hands: Hands) -> AsyncIterator[httpx.AsyncClient]:
-    async with served(hands.settings) as client:
+    async with served_here(hands.settings) as client:
         yield client
 
 
