@@ -43,10 +43,11 @@ class Seen:
 
 
 @contextmanager
-def shown_live(settings: Settings, console: Console) -> Iterator[Callable[[str], None]]:
+def shown_live(settings: Settings, console: Console, page: str) -> Iterator[Callable[[str], None]]:
     """While the block runs, a table is kept up to date; gives what prints a line above it."""
     looker = Looker(settings)
     places = {
+        "Console": page,
         "Kafka": settings.kafka(),
         "Postgres": settings.database().split("@")[-1],
         "AI": settings.openai_base_url or "OpenAI",

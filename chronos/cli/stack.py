@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from chronos.devstack.control import Doomed
 
 PANEL = "Running"
+CONSOLE = 8288  # where people know the page of the runner that this replaces
 
 Port = Annotated[int | None, typer.Option(help="A free one, if absent.", min=1, max=65535)]
 
@@ -36,19 +37,23 @@ def dev(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before a reset.")] = False,
     kafka_port: Port = None,
     database_port: Port = None,
+    console_port: Annotated[
+        int | None, typer.Option(help="8288, or a free one where that is taken.", min=1, max=65535)
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Start everything here: Kafka, Postgres, AI, the functions and the projection, until Ctrl-C.
+    """Start everything here: Kafka, Postgres, AI, the functions, the projection and the console, until Ctrl-C.
 
     In a terminal it shows how they are. As JSON, one line for each change: up, restarted, stopped.
     """
     state: State = ctx.obj
     if reset:
         _reset(state, yes)
+    ports = {"kafka": kafka_port, "database": database_port, "console": console_port}
     if detach:
-        _detach(state, kafka_port, database_port, as_json)
+        _detach(state, ports, as_json)
     else:
-        _run_dev(state, kafka_port, database_port, as_json)
+        _run_dev(state, ports, as_json)
 
 
 def _reset(state: State, yes: bool) -> None:
@@ -69,22 +74,25 @@ def _can_answer() -> bool:
     return sys.stdin.isatty()
 
 
-def _detach(state: State, kafka_port: int | None, database_port: int | None, as_json: bool) -> None:
+def _detach(state: State, ports: dict[str, int | None], as_json: bool) -> None:
     from chronos.devstack import control
 
-    ports = [word for name, port in (("--kafka-port", kafka_port), ("--database-port", database_port)) if port
-             for word in (name, str(port))]  # fmt: skip
-    argv = [sys.executable, "-m", "chronos", "--home", str(state.home), "dev", *ports]
+    named = [word for name, port in ports.items() if port for word in (f"--{name}-port", str(port))]
+    argv = [sys.executable, "-m", "chronos", "--home", str(state.home), "dev", *named]
     info = control.detach(argv, state.home, state.home / "logs" / "dev.log")
     print_json(_public(info)) if as_json else show(info)
 
 
-def _run_dev(state: State, kafka_port: int | None, database_port: int | None, as_json: bool) -> None:
+def _run_dev(state: State, ports: dict[str, int | None], as_json: bool) -> None:
     from chronos.devstack.chronos_stack import ChronosStack
+    from chronos.devstack.ports import preferred_port
 
+    console = preferred_port(CONSOLE, ports["console"], "the console")
     began = time.monotonic()
     try:
-        with ChronosStack(state.home, kafka_port=kafka_port, database_port=database_port, tell=tell) as stack:
+        with ChronosStack(
+            state.home, kafka_port=ports["kafka"], database_port=ports["database"], console_port=console, tell=tell
+        ) as stack:
             _say_where(stack, as_json)
             err().print(f"up after {time.monotonic() - began:.1f} s; Ctrl-C stops everything")
             report = _watched(state, stack, as_json)
@@ -115,7 +123,7 @@ def _watched(state: State, stack: ChronosStack, as_json: bool) -> str:
     info = stack.announce()
     settings = state.settings().completed(info)
     found = {"kafka_bootstrap_servers": info.bootstrap, "database_url": info.database_url}
-    with shown_live(settings.model_copy(update=found), out()) as say:
+    with shown_live(settings.model_copy(update=found), out(), info.console_url or "none") as say:
         return stack.watch(say)
 
 
@@ -125,6 +133,7 @@ def tell(part: str, doing: str, done: float | None) -> None:
 
 def show(info: Any) -> None:
     """Where everything is, and what to try."""
+    out().print(f"Console   {info.console_url or 'none'}")
     out().print(f"Kafka     {info.bootstrap}")
     out().print(f"Postgres  {info.database_url.split('@')[-1]}  (password in {info.home / 'dev.json'})", soft_wrap=True)
     out().print(f"AI        {info.ai_base_url or 'as OPENAI_BASE_URL says'}")

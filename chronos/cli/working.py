@@ -44,7 +44,7 @@ def serve(
     port: Annotated[int, typer.Option(min=1, max=65535)] = 8288,
     as_json: Json = False,
 ) -> None:
-    """Serve the HTTP API, /v1: send events, follow videos and runs, search. Its document is at /v1/openapi.json.
+    """Serve the console, and the HTTP API under /v1: send events, follow videos and runs, search, operate.
 
     As JSON, one line when it listens and one when it has stopped.
     """

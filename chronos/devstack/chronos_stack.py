@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Self
 
 from chronos.devstack.home import Info
-from chronos.devstack.ports import free_port
+from chronos.devstack.ports import answers, free_port
 from chronos.devstack.stack import AI, Beside, DevStack
 from chronos.devstack.steps import Tell, say_nothing
 from chronos.pipeline import FUNCTIONS
@@ -24,13 +24,15 @@ LOOK = 0.3
 
 
 class ChronosStack:
-    """Use it as a context: inside the block everything works, after it nothing is left."""
+    """Use it as a context: inside the block everything works, after it nothing is left. With a port, the console too."""
 
     def __init__(
-        self, home: Path, *, kafka_port: int | None = None, database_port: int | None = None, tell: Tell = say_nothing
-    ) -> None:
+        self, home: Path, *, kafka_port: int | None = None, database_port: int | None = None,
+        console_port: int | None = None, tell: Tell = say_nothing,
+    ) -> None:  # fmt: skip
         self.home = home.resolve()
         self._stack = DevStack(self.home, kafka_port=kafka_port, database_port=database_port, tell=tell)
+        self._console_port = console_port
         self._ai: str | None = None
 
     def __enter__(self) -> Self:
@@ -51,7 +53,11 @@ class ChronosStack:
         return self._ai is not None
 
     def announce(self) -> Info:
-        return self._stack.announce(ai_base_url=self._ai)
+        return self._stack.announce(ai_base_url=self._ai, console_url=self.console_url)
+
+    @property
+    def console_url(self) -> str | None:
+        return f"http://localhost:{self._console_port}" if self._console_port else None
 
     def watch(self, tell: Callable[[str], None]) -> str:
         """Starts again what dies, until Kafka or Postgres does; gives the report. Ctrl-C is the usual end."""
@@ -70,7 +76,8 @@ class ChronosStack:
             self._start_ai()
         Topics(Cluster(self._stack.bootstrap)).create(TOPICS.values())
         names = [word for function in FUNCTIONS for word in ("--function", function.name)]
-        self._stack.run(self._worker("functions", *names), self._worker("projection", "--projection"))
+        workers = [self._worker("functions", *names), self._worker("projection", "--projection")]
+        self._stack.run(*workers, *([self._console(self._console_port)] if self._console_port else []))
         self.announce()
 
     def _start_ai(self) -> None:
@@ -81,11 +88,16 @@ class ChronosStack:
         self._stack.run(Beside(AI, argv, ready=ready.exists))
         self._ai = json.loads(ready.read_text())["url"]
 
+    def _console(self, port: int) -> Beside:
+        argv = [sys.executable, "-m", "chronos", "serve", "--port", str(port)]
+        return Beside("console", argv, self._environment(), lambda: answers(port))
+
     def _worker(self, name: str, *options: str) -> Beside:
         ready = self.home / f"{name}.ready"
         ready.unlink(missing_ok=True)
         argv = [sys.executable, "-m", "chronos", "worker", *options, "--ready-file", str(ready)]
-        env = {"CHRONOS_HOME": str(self.home), "CHRONOS_LOG": "json"}
-        if self._ai:
-            env |= {"OPENAI_BASE_URL": self._ai, "CHRONOS_LOCAL_AI": "true"}
-        return Beside(name, argv, env, ready.exists)
+        return Beside(name, argv, self._environment(), ready.exists)
+
+    def _environment(self) -> dict[str, str]:
+        ai = {"OPENAI_BASE_URL": self._ai, "CHRONOS_LOCAL_AI": "true"} if self._ai else {}
+        return {"CHRONOS_HOME": str(self.home), "CHRONOS_LOG": "json", **ai}

@@ -50,6 +50,15 @@ def free_port() -> int:
     raise PortTaken(f"no free port on {LOOPBACK} among {_TRIES} tries from {_CHOICE.start} to {_CHOICE.stop}")
 
 
+def preferred_port(usual: int, wanted: int | None, what: str) -> int:
+    """The wanted port; else the usual one, or a free one where that is taken.
+
+    Raises:
+        PortTaken: the wanted one is in use.
+    """
+    return usual if wanted is None and is_free(usual) else claim_port(wanted, what)
+
+
 def claim_port(wanted: int | None, what: str) -> int:
     """The wanted port, or a free one where none is wanted.
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+import httpx
 import pytest
 
 from chronos.devstack import control
@@ -76,6 +77,15 @@ def running(home: Path) -> Iterator[Info]:
     assert info is not None
     yield info
     control.stop(home)
+
+
+def test_the_stack_has_the_console_too(running: Info) -> None:
+    assert running.console_url
+    answer = httpx.get(f"{running.console_url}/videos")
+    assert answer.status_code == 200
+    assert "how-tides-work" in answer.text
+    media = httpx.get(f"{running.console_url}/v1/videos/ada/how-tides-work/media", headers={"Range": "bytes=0-99"})
+    assert (media.status_code, len(media.content)) == (206, 100)
 
 
 def test_a_second_demo_buys_nothing(home: Path, running: Info) -> None:
