@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
+import shlex
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 from playwright.async_api import Browser, expect
+from typer.testing import CliRunner
 
+from chronos.cli import root
 from chronos.graph import graph
 from chronos.pipeline import FUNCTIONS
 from tests.browser import SIZES, Look, browsing, executable, visiting
 from tests.e2e.test_rewind import videos
 from tests.films import film, noise
-from tests.stack import Hands, until
+from tests.stack import Hands, Stack, until
 
 pytestmark = pytest.mark.skipif(executable() is None, reason="no Chromium on this machine: see the end of the run")
 
@@ -113,6 +117,19 @@ async def test_the_overview_and_the_functions_show_all_functions_at_work(url: st
         wrong = visit.page.locator("tr", has_text="wrong")
         assert not [row for row in await wrong.all_inner_texts() if row.endswith("–")], "a fault without a remedy"
         assert not visit.trouble
+
+
+async def test_what_a_page_says_to_type_in_a_terminal_is_a_command(stack: Stack, url: str, browser: Browser):
+    async with visiting(browser, url) as visit:
+        for path in PAGES:
+            await visit.page.goto(path)
+            typed = await visit.page.locator(".command code").inner_text()
+            if "|" in typed:  # two of them
+                continue
+            words = shlex.split(typed)[1:]
+            said = await asyncio.to_thread(CliRunner().invoke, root.app, words, env=stack.environment())
+            assert said.exit_code == 0 or words == ["doctor"], f"{typed}: {said.output}"
+            assert said.output.strip()
 
 
 @pytest.mark.parametrize("look", SIZES)

@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import psutil
 import httpx
+import psutil
 import pytest
 
 from chronos.devstack import control
