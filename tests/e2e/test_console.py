@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import csv
 import shlex
 from collections.abc import AsyncIterator
@@ -10,13 +9,11 @@ from pathlib import Path
 
 import pytest
 from playwright.async_api import Browser, expect
-from typer.testing import CliRunner
 
-from chronos.cli import root
 from chronos.graph import graph
 from chronos.pipeline import FUNCTIONS
 from tests.browser import SIZES, Look, browsing, executable, visiting
-from tests.e2e.test_rewind import videos
+from tests.e2e.test_rewind import chronos, videos
 from tests.films import film, noise
 from tests.stack import Hands, Stack, until
 
@@ -127,7 +124,7 @@ async def test_what_a_page_says_to_type_in_a_terminal_is_a_command(stack: Stack,
             if "|" in typed:  # two of them
                 continue
             words = shlex.split(typed)[1:]
-            said = await asyncio.to_thread(CliRunner().invoke, root.app, words, env=stack.environment())
+            said = await chronos(stack, *words)
             assert said.exit_code == 0 or words == ["doctor"], f"{typed}: {said.output}"
             assert said.output.strip()
 
