@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Path, Query
+from pydantic import AfterValidator
 
 from chronos import queries, searching, spaces
 from chronos.api import forms
@@ -20,7 +21,9 @@ router = APIRouter(prefix="/v1", responses=RESPONSES)
 
 Creator = Annotated[str | None, Query(max_length=200, description="Only this creator's.")]
 Limit = Annotated[int, Query(ge=1, le=200)]
-Name = Annotated[str, Path(min_length=1, max_length=200)]
+Name = Annotated[
+    str, Path(min_length=1, max_length=200), AfterValidator(lambda name: name.replace("\0", "/"))
+]  # a slash in an id is written %2F; the server keeps it apart from those between ids
 Status = Literal["pending", "transcribing", "processing", "embedding", "completed", "failed", "cancelled"]
 
 

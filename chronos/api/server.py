@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from http import HTTPStatus
 from importlib.metadata import version
 from socket import socket
-from urllib.parse import urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 import uvicorn
 from fastapi import FastAPI, Request
@@ -117,13 +117,21 @@ class Guard:
             await send(message)
 
         go_on: ASGIApp = refused(Request(scope), self._only_here) or self._app
-        await go_on(scope, receive, with_headers)
+        await go_on({**scope, "path": _path(scope)}, receive, with_headers)
+
+
+def _path(scope: Scope) -> str:
+    """The path, in which a slash that is part of an id stands as NUL, which no id has: see `reading.Name`."""
+    raw: bytes = scope.get("raw_path") or quote(scope["path"]).encode()
+    return unquote(raw.decode("ascii", "replace").replace("%2F", "%00").replace("%2f", "%00"))
 
 
 def refused(request: Request, only_here: bool) -> Response | None:
     """The answer to a request that goes no further."""
     if only_here and not is_loopback(_named(request)):
         return problems.answer(HTTPStatus.MISDIRECTED_REQUEST, "this server is localhost, and nothing else")
+    if b"%00" in (request.scope.get("raw_path") or b""):
+        return problems.answer(HTTPStatus.NOT_FOUND, "nothing has a NUL in its name")
     if request.method not in SAFE and _is_from_elsewhere(request):
         return problems.answer(HTTPStatus.FORBIDDEN, "a page of another site may change nothing here")
     size = request.headers.get("content-length", "0")

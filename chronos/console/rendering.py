@@ -47,7 +47,13 @@ def page(request: Request, template: str, *, code: int = HTTPStatus.OK, **contex
     """A page, with the token that its forms carry."""
     token = request.cookies.get(CSRF) or secrets.token_urlsafe(24)
     body = TEMPLATES.get_template(template).render(
-        context | {"here": request.url.path, "query": request.query_params, "csrf": token, "now": datetime.now(UTC)}
+        context
+        | {
+            "here": request.scope["raw_path"].decode(),
+            "query": request.query_params,
+            "csrf": token,
+            "now": datetime.now(UTC),
+        }
     )
     response = HTMLResponse(body, code)
     if CSRF not in request.cookies:

@@ -24,7 +24,7 @@ LOOK = 0.3
 
 
 class ChronosStack:
-    """Use it as a context: inside the block everything works, after it nothing is left. With a port, the console too."""
+    """Use it as a context: inside the block everything works, after it nothing is left. A port brings the console."""
 
     def __init__(
         self, home: Path, *, kafka_port: int | None = None, database_port: int | None = None,

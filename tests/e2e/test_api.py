@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -252,6 +253,19 @@ async def test_the_command_serves_until_it_is_told_to_stop(stack: Stack):
 
 async def test_nothing_but_this_machine_is_answered_without_keys(hands: Hands, api: httpx.AsyncClient):
     assert (await api.get("/v1/videos", headers={"Host": "evil.example"})).status_code == 421
+
+
+async def test_an_id_may_have_any_letters(hands: Hands, api: httpx.AsyncClient):
+    creator, video = "Čapek & søn/2?", "vídeo/日本 #%2F"
+    wanted = {"videoId": video, "creatorId": creator, "storagePath": "nothing.mp4"}
+    await api.post("/v1/events/transcribe.requested?wait=projection", json=wanted)
+    path = f"/videos/{quote(creator, safe='')}/{quote(video, safe='')}"
+    known = await api.get(f"/v1{path}")
+    assert (known.json()["creatorId"], known.json()["videoId"]) == (creator, video)
+    shown = await api.get(path)
+    assert shown.status_code == 200
+    assert f"{path}/changes" in shown.text
+    assert (await api.get("/v1/videos/a%00/b")).status_code == 404
 
 
 async def test_a_page_of_another_site_changes_nothing(hands: Hands, api: httpx.AsyncClient):
