@@ -72,6 +72,8 @@ async def test_the_log_leads_to_an_event_and_its_run_and_shows_what_comes(
         place = f"{sent.place.partition}/{sent.place.offset}"
         await page.locator("#events").get_by_role("link", name=place, exact=True).click()
         await expect(page.locator("pre.payload")).to_contain_text('"videoId": "logged-0"')
+        await visit.shoot("log-event-light")
+        assert await visit.serious_faults() == []
         await page.locator("dl.facts").get_by_role("link", name=sent.run_id[-8:]).click()
         await page.wait_for_url(f"**/runs/{sent.run_id}")
         await page.goto(f"/log?topic=transcribe.requested&partition={sent.place.partition}")
