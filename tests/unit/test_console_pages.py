@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import csv
 from datetime import UTC, date, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
+import httpx
 import pytest
+from fastapi import FastAPI
 
-from chronos.api.keys import Key
-from chronos.api.system_forms import LogEvent, LogPage, Minute, Span, Topic
+from chronos.api import looking
+from chronos.api.keys import Key, Keyring
+from chronos.api.system_forms import FailureClass, LogEvent, LogPage, Minute, Overview, Span, Topic
 from chronos.api.usage import DaySum
 from chronos.console import log, overview, usage
 from chronos.console.charts import HEIGHT, bars
 from chronos.console.drawing import picture
 from chronos.costs import COLUMNS, as_csv
 from chronos.graph import Graph, Node, graph
+from streams.kafka import BrokerAway
 
 NOW = datetime(2026, 11, 26, 12, 0, 30, tzinfo=UTC)
 
@@ -35,6 +40,28 @@ def test_an_hour_has_sixty_minutes_also_where_nothing_ended() -> None:
 async def test_who_may_see_one_creators_videos_alone_comes_to_those() -> None:
     answer = await overview.home(request=None, has=None, key=Key(b"", "ada"))  # type: ignore[arg-type]
     assert answer.headers["location"] == "/videos"
+
+
+async def test_while_the_broker_is_away_the_overview_shows_what_the_tables_know(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def seen(*_: object) -> Overview:
+        class_ = FailureClass(function="f", error_type="ObjectMissing", retryable=False, failures=7, last_at=NOW)
+        return Overview(throughput=[], load=[], failures=[class_], paid_micro_usd=1, saved_micro_usd=0)
+
+    async def away(*_: object) -> None:
+        raise BrokerAway("no broker answers at 127.0.0.1:1")
+
+    monkeypatch.setattr(looking, "overview", seen)
+    monkeypatch.setattr(looking, "functions", away)
+    app = FastAPI()
+    app.include_router(overview.router)
+    app.state.resources = SimpleNamespace(keyring=Keyring.of([], [], []))
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost") as client:
+        answer = await client.get("/")
+    assert answer.status_code == 200
+    assert "no broker answers at 127.0.0.1:1" in answer.text
+    assert "ObjectMissing" in answer.text
 
 
 def test_bars_stand_on_each_other_and_the_tallest_is_as_tall_as_the_chart() -> None:
