@@ -7,6 +7,7 @@ backlog. Only one member works at a time, and an offset is committed after the b
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -83,18 +84,24 @@ async def letter(settings: Settings, name: str) -> Letter:
     Raises:
         NoSuchLetter.
     """
-    partition, at, offset = name.partition("@")
-    if at and partition.isdecimal() and offset.isdecimal():
-        place = Coordinates(topic=TOPIC, partition=int(partition), offset=int(offset))
-    elif name.isdecimal() and 0 < int(name) <= len(letters := await backlog(settings)):
-        chosen = letters[int(name) - 1]
-        place = Coordinates(topic=TOPIC, partition=chosen.partition, offset=chosen.offset)
-    else:
+    place = await _place(settings, name)
+    if place is None:
         raise NoSuchLetter(f"no letter {name!r} is in the backlog; `chronos deadletters list` has their places")
     record = await asyncio.to_thread(LogReader(app.cluster(settings)).at, place)
     if record is None:
         raise NoSuchLetter(f"no letter stands at {name}; `chronos deadletters list` has their places")
     return read_letter(record)
+
+
+async def _place(settings: Settings, name: str) -> Coordinates | None:
+    """Where the letter of a name may stand."""
+    if found := re.fullmatch(r"([0-9]{1,6})@([0-9]{1,18})", name):
+        there = int(found[1]) < (await app.topic_ids(settings))[TOPIC][1]
+        return Coordinates(topic=TOPIC, partition=int(found[1]), offset=int(found[2])) if there else None
+    if re.fullmatch(r"[0-9]{1,9}", name) and 0 < int(name) <= len(letters := await backlog(settings)):
+        chosen = letters[int(name) - 1]
+        return Coordinates(topic=TOPIC, partition=chosen.partition, offset=chosen.offset)
+    return None
 
 
 async def planned(

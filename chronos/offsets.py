@@ -148,18 +148,25 @@ def parse_duration(text: str) -> timedelta:
 def parse_file(text: str, group: str) -> Listed:
     """Lines of `topic,partition,offset` or `group,topic,partition,offset`, as Kafka's tool exports and reads them."""
     found: dict[Place, int] = {}
-    for number, row in enumerate(csv.reader(io.StringIO(text)), 1):
+    for number, row in enumerate(_rows(text), 1):
         if not row:
             continue
         fields = [field.strip() for field in row]
         if len(fields) == 4 and fields[0] == group:
             fields = fields[1:]
-        if len(fields) != 3 or not (fields[1].isdigit() and fields[2].isdigit()):
+        if len(fields) != 3 or not all(re.fullmatch(r"[0-9]{1,18}", field) for field in fields[1:]):
             raise BadWay(f"line {number}: {','.join(row)!r} is not topic,partition,offset of group {group}")
         found[fields[0], int(fields[1])] = int(fields[2])
     if not found:
         raise BadWay("the file lists no partition")
     return Listed(found)
+
+
+def _rows(text: str) -> list[list[str]]:
+    try:
+        return list(csv.reader(io.StringIO(text)))
+    except csv.Error as error:
+        raise BadWay(f"these are no lines of topic,partition,offset: {error}") from error
 
 
 def to_csv(offsets: Offsets) -> str:

@@ -16,8 +16,11 @@ from typing import Any
 from chronos import app
 from chronos.config import Settings
 from chronos.sending import sender
+from schemas.event import Event
 from schemas.operating import OperatorActed
+from streams.codec import Codec, Undecodable
 from streams.reading import LogScan
+from streams.record import Record
 
 _acting: ContextVar[str | None] = ContextVar("acting", default=None)
 
@@ -50,10 +53,18 @@ async def told(settings: Settings) -> list[OperatorActed]:
     def read() -> list[OperatorActed]:
         ends = scan.ends({OperatorActed.name: ids[OperatorActed.name][1]})
         until, begins = {p: high for p, (_, high) in ends.items()}, {p: low for p, (low, _) in ends.items()}
-        events = [codec.read(record).event for batch in scan.read(until, begins) for record in batch]
+        events = [_read(codec, record) for batch in scan.read(until, begins) for record in batch]
         return [event for event in events if isinstance(event, OperatorActed)]
 
     return sorted(await asyncio.to_thread(read), key=lambda act: act.acted_at, reverse=True)
+
+
+def _read(codec: Codec, record: Record) -> Event | None:
+    """Whatever a stranger has written to the topic must not hide what operators did."""
+    try:
+        return codec.read(record).event
+    except Undecodable:
+        return None
 
 
 async def tell(

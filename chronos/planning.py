@@ -178,7 +178,7 @@ async def plan(
     cluster = app.cluster(settings)
 
     def at(moment: datetime) -> dict[Place, int]:
-        return offsets_at(cluster, here.ends, int(moment.timestamp() * 1000))
+        return offsets_at(cluster, here.ends, max(0, int(moment.timestamp() * 1000)))
 
     found = await asyncio.to_thread(targets, way, here, at)
     if not found:

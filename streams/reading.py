@@ -100,6 +100,36 @@ def offsets_at(cluster: Cluster, places: Iterable[Place], moment_ms: int) -> dic
     return {(p.topic, p.partition): p.offset for p in found if p.offset >= 0}
 
 
+def oldest(cluster: Cluster, places: Iterable[Coordinates], patience: float = 2.0) -> int | None:
+    """When the oldest was written (ms) of the records that stand at places of different partitions, as far as that can
+    be seen in time; None where none was. Blocks. All are asked for at once: one after the other takes 0.4 s each."""
+    consumer = Consumer(
+        cluster.settings({
+            "group.id": "chronos.reader",
+            "enable.auto.commit": False,
+            "auto.offset.reset": "error",
+            "enable.partition.eof": True,
+            "fetch.message.max.bytes": 1024,
+        })
+    )  # fmt: skip
+    left = {(place.topic, place.partition): place.offset for place in places}
+    found: list[int] = []
+    deadline = time.monotonic() + patience
+    try:
+        consumer.assign([TopicPartition(*place, offset) for place, offset in left.items()])
+        while left and time.monotonic() < deadline:
+            for message in consumer.consume(len(left), 0.05):
+                place = (message.topic() or "", message.partition() or 0)
+                if not message.error() and place in left:
+                    found.append(message.timestamp()[1])
+                if place in left and (not (error := message.error()) or error.code() in NOT_THERE):
+                    del left[place]
+                    consumer.pause([TopicPartition(*place)])
+    finally:
+        consumer.close()
+    return min(found, default=None)
+
+
 NOT_THERE = (KafkaError._PARTITION_EOF, KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE)
 
 

@@ -30,7 +30,7 @@ async def backlog(
     limit: Annotated[int, Query(ge=1, le=1000)] = 50,
 ) -> forms.Letters:
     """The letters that are not done with, the oldest first, and how many there are of each cause."""
-    choice = wishes.Letters(where=where or [], since=since, before=before).choice()
+    choice = wishes.Letters(where=where or [], since=since or None, before=before or None).choice()
     found = [letter for letter in await deadletters.backlog(has.settings) if choice.takes(letter)]
     letters = [forms.Letter.model_validate(letter.to_json()) for letter in found[:limit]]
     return forms.Letters(total=len(found), groups=groups(found), letters=letters)

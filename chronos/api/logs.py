@@ -8,13 +8,14 @@ from http import HTTPStatus
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Query
 
 from chronos import app, browsing, queries, showing
 from chronos.api import forms as pages
 from chronos.api import system_forms as forms
 from chronos.api import timeline
 from chronos.api.problems import RESPONSES, Refused
+from chronos.api.reading import Name
 from chronos.api.resources import Has, Overseeing, Reading, whose
 from chronos.broker import Broker
 from schemas.topics import TOPICS
@@ -23,8 +24,6 @@ from streams.postgres import load_queries
 PAGES = load_queries("projections.sql", "pages.sql")
 
 router = APIRouter(prefix="/v1", responses=RESPONSES)
-
-Name = Annotated[str, Path(min_length=1, max_length=200)]
 
 
 @router.get("/log/topics", tags=["log"])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import Sequence
 from http import HTTPStatus
 
 from fastapi import APIRouter
@@ -17,10 +16,9 @@ from chronos.api.problems import RESPONSES
 from chronos.api.resources import Has, Overseeing, Resources
 from chronos.broker import Broker, Group
 from chronos.pipeline import FUNCTIONS
-from schemas.event import Coordinates
 from streams.kafka import BrokerAway, Topics
 from streams.postgres import AWAY, Row, load_queries
-from streams.reading import LogReader
+from streams.reading import oldest
 from streams.stage import Function
 
 SQL = load_queries("projections.sql", "overview.sql")
@@ -50,21 +48,8 @@ def _groups(has: Resources) -> tuple[list[Group], dict[str, float]]:
     """The groups of the functions, and how many seconds ago the oldest record of each was written that is not done."""
     cluster = app.cluster(has.settings)
     groups = Broker(cluster).groups([(one.group(), [event.name for event in one.consumes]) for one in FUNCTIONS])
-    wanted = list(dict.fromkeys(place for group in groups for place in group.waiting))
-    written = {
-        place: record.timestamp_ms / 1000
-        for place, record in LogReader(cluster).all_at(wanted).items()
-        if record is not None
-    }
-    now = time.time()
-    return groups, {
-        group.name: seconds for group in groups if (seconds := _wait(group.waiting, written, now)) is not None
-    }
-
-
-def _wait(places: Sequence[Coordinates], written: dict[Coordinates, float], now: float) -> float | None:
-    times = [written[place] for place in places if place in written]
-    return max(0.0, now - min(times)) if times else None
+    written = {group.name: oldest(cluster, group.waiting) for group in groups if group.waiting}
+    return groups, {name: max(0.0, time.time() - ms / 1000) for name, ms in written.items() if ms is not None}
 
 
 def _state(

@@ -8,7 +8,7 @@ from http import HTTPStatus
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Query
 
 from chronos import cancelling, comparing, deleting, operations, plans, rerunning, retrying
 from chronos.api import system_forms as forms
@@ -16,12 +16,11 @@ from chronos.api import wishes
 from chronos.api.background import Progress
 from chronos.api.desk import GOES_ON, At, form
 from chronos.api.problems import RESPONSES, Refused
+from chronos.api.reading import Name
 from chronos.api.resources import Has, Overseeing
 from schemas.operating import OperatorActed
 
 router = APIRouter(prefix="/v1", tags=["operating"], responses=RESPONSES)
-
-Name = Annotated[str, Path(min_length=1, max_length=200)]
 
 
 @router.get("/operations")
@@ -102,7 +101,7 @@ async def delete(
     video: Name,
     at: At,
     confirm: Annotated[str, Query(max_length=64, description="The plan's name, of GET …/deletion.")],
-    reason: Annotated[str | None, Query(max_length=1000)] = None,
+    reason: Annotated[str | None, Query(max_length=1000, pattern=wishes.SEEN)] = None,
 ) -> wishes.Operation:
     """Deletes a video: it goes from tables and search, and no rewind or rebuild brings it back."""
     settings = at.has.settings

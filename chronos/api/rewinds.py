@@ -20,7 +20,7 @@ router = APIRouter(prefix="/v1", tags=["operating"], responses=RESPONSES)
 
 
 @router.get("/rewinds/{group}")
-async def standing(has: Has, _: Overseeing, group: Annotated[str, Path(min_length=1, max_length=200)]) -> forms.Group:
+async def standing(has: Has, _: Overseeing, group: Annotated[wishes.Group, Path()]) -> forms.Group:
     """Where a group stands in each partition, where a rewind wants it to be, and the rewinds that there were."""
     name, here, wanted = await planning.standing(has.settings, group)
     places = [

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import Any
-from uuid import UUID
 
 from pydantic import Field
 
@@ -169,7 +168,7 @@ class Readiness(Form):
 
 
 class Act(Form):
-    act_id: UUID
+    act_id: str
     act: str
     target: str
     by: str

@@ -19,7 +19,10 @@ from chronos.moments import moment
 from chronos.offsets import Way
 from chronos.retrying import Wish as Retry
 
-Text = Annotated[str, Field(min_length=1, max_length=200)]
+SEEN = r"^[^\x00]*$"  # no table can keep a NUL
+
+Text = Annotated[str, Field(min_length=1, max_length=200, pattern=SEEN)]
+Group = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[\w.-]+$")]
 Moment = Annotated[str, Field(min_length=1, max_length=40, description="2h, 3d, or an ISO date or time.")]
 Condition = Annotated[str, Field(max_length=500, description="field=value, field!=value or field~=text")]
 
@@ -29,7 +32,7 @@ class Wish(Form):
 
     model_config = ConfigDict(extra="forbid")
 
-    reason: str | None = Field(default=None, max_length=1000, description="Why: it goes on the log.")
+    reason: str | None = Field(default=None, max_length=1000, pattern=SEEN, description="Why: it goes on the log.")
 
 
 class Confirmed(Wish):
@@ -76,7 +79,7 @@ class Redrive(Letters):
 class Rewind(Wish):
     """Where a group shall begin: in one way, or by question, with the words of `chronos rewind`."""
 
-    group: Text = Field(description="A function, or projection.")
+    group: Group = Field(description="A function, or projection.")
     to_earliest: bool = False
     to_latest: bool = False
     to_current: bool = False

@@ -266,6 +266,9 @@ async def test_a_run_is_called_off(hands: Hands, api: httpx.AsyncClient, stack: 
         return await status() == "cancelled"
 
     await until("it hangs", at_work)
+    function = next(one for one in (await get(api, "functions"))["functions"] if one["name"] == "transcribe-video")
+    assert (function["lag"], function["lagSeconds"] > 0) == (1, True)
+    assert function["load"] == [{"function": "transcribe-video", "creatorId": "ada", "running": 1, "waiting": 0}]
     found = await over(api, await api.post(f"/v1/runs/{run}/cancel", json={"reason": "a test"}))
     assert found == {"videoId": "hangs", "creatorId": "ada", "runId": run}
     await until("the tables know", called_off)
