@@ -13,9 +13,13 @@ from chronos import costs
 from chronos.api.forms import Form, Used
 from chronos.api.problems import RESPONSES
 from chronos.api.resources import Has, Reading, whose
+from chronos.api.wishes import SEEN
 from streams.postgres import Row
 
 router = APIRouter(prefix="/v1", responses=RESPONSES, tags=["usage"])
+
+
+Text = Annotated[str, Field(max_length=200, pattern=SEEN)]
 
 
 class DayUsed(Used):
@@ -57,8 +61,8 @@ class Sums(Form):
 class Wished(Form):
     """Of which usage."""
 
-    creator: str | None = Field(default=None, max_length=200, description="Only this creator's.")
-    model: str | None = Field(default=None, max_length=200)
+    creator: Text | None = Field(default=None, description="Only this creator's.")
+    model: Text | None = None
     since: date | None = None
     before: date | None = None
 

@@ -26,8 +26,8 @@ SHOWN = 100  # rows of a table; the rest is in the CSV
 class Asked(usage.Wished):
     """Of which usage. A day that is not named is the usual one; one that was left empty is none."""
 
-    creator: OrEmpty[str] = None
-    model: OrEmpty[str] = None
+    creator: OrEmpty[usage.Text] = None
+    model: OrEmpty[usage.Text] = None
     since: OrEmpty[date] = None
     before: OrEmpty[date] = None
 

@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 from fastapi import FastAPI
+from pydantic import ValidationError
 
 from chronos.api import looking
 from chronos.api.keys import Key, Keyring
@@ -92,6 +93,12 @@ def test_a_day_that_is_not_named_is_the_usual_one_and_an_empty_one_is_none() -> 
     assert usage.Asked.model_validate({}).wished().since == datetime.now(UTC).date() - timedelta(days=usage.DAYS - 1)
     assert usage.Asked.model_validate({"since": "", "creator": ""}).wished() == usage.usage.Wished()
     assert usage.Asked.model_validate({"since": "2026-11-01"}).wished().since == date(2026, 11, 1)
+
+
+@pytest.mark.parametrize("creator", ["x" * 201, "a\x00b"])
+def test_a_creator_that_no_table_can_hold_is_refused(creator: str) -> None:
+    with pytest.raises(ValidationError):
+        usage.Asked.model_validate({"creator": creator})
 
 
 def row(**more: Any) -> dict[str, Any]:
