@@ -103,15 +103,7 @@ def offsets_at(cluster: Cluster, places: Iterable[Place], moment_ms: int) -> dic
 def oldest(cluster: Cluster, places: Iterable[Coordinates], patience: float = 2.0) -> int | None:
     """When the oldest was written (ms) of the records that stand at places of different partitions, as far as that can
     be seen in time; None where none was. Blocks. All are asked for at once: one after the other takes 0.4 s each."""
-    consumer = Consumer(
-        cluster.settings({
-            "group.id": "chronos.reader",
-            "enable.auto.commit": False,
-            "auto.offset.reset": "error",
-            "enable.partition.eof": True,
-            "fetch.message.max.bytes": 1024,
-        })
-    )  # fmt: skip
+    consumer = _reader(cluster, fetch_bytes=1024)
     left = {(place.topic, place.partition): place.offset for place in places}
     found: list[int] = []
     deadline = time.monotonic() + patience
@@ -119,15 +111,29 @@ def oldest(cluster: Cluster, places: Iterable[Coordinates], patience: float = 2.
         consumer.assign([TopicPartition(*place, offset) for place, offset in left.items()])
         while left and time.monotonic() < deadline:
             for message in consumer.consume(len(left), 0.05):
-                place = (message.topic() or "", message.partition() or 0)
-                if not message.error() and place in left:
+                place, error = (message.topic() or "", message.partition() or 0), message.error()
+                if place not in left or (error and error.code() not in NOT_THERE):
+                    continue
+                if not error:
                     found.append(message.timestamp()[1])
-                if place in left and (not (error := message.error()) or error.code() in NOT_THERE):
-                    del left[place]
-                    consumer.pause([TopicPartition(*place)])
+                del left[place]
+                consumer.pause([TopicPartition(*place)])
     finally:
         consumer.close()
     return min(found, default=None)
+
+
+def _reader(cluster: Cluster, *, fetch_bytes: int) -> Consumer:
+    """Reads at given places, and says where nothing stands."""
+    return Consumer(
+        cluster.settings({
+            "group.id": "chronos.reader",
+            "enable.auto.commit": False,
+            "auto.offset.reset": "error",
+            "enable.partition.eof": True,
+            "fetch.message.max.bytes": fetch_bytes,
+        })
+    )  # fmt: skip
 
 
 NOT_THERE = (KafkaError._PARTITION_EOF, KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE)
@@ -155,15 +161,7 @@ class LogReader:
         """
         if not places:
             return {}
-        consumer = Consumer(
-            self._cluster.settings({
-                "group.id": "chronos.reader",
-                "enable.auto.commit": False,
-                "auto.offset.reset": "error",
-                "enable.partition.eof": True,
-                "fetch.message.max.bytes": 8 * 1024 * 1024,
-            })
-        )  # fmt: skip
+        consumer = _reader(self._cluster, fetch_bytes=8 * 1024 * 1024)
         try:
             return {place: self._at(consumer, place, timeout) for place in places}
         finally:

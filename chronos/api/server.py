@@ -91,7 +91,7 @@ def create_app(settings: Settings, host: str = "127.0.0.1") -> FastAPI:
         openapi_url="/v1/openapi.json",
     )
     problems.register(app)
-    for part in (sending, reading, usage, media, looking, logs, letters, operating, rewinds, streaming):
+    for part in (sending, reading, usage, media, streaming, looking, logs, letters, operating, rewinds):
         app.include_router(part.router)
     router.include(app)
     app.add_api_route("/v1/health", health, tags=["health"], responses={503: {"model": forms.Health}})
