@@ -141,6 +141,7 @@ LISTS = {  # they show a bound key what is of its creator; with what they are as
     "/v1/videos": "",
     "/v1/search": "q=private",
     "/v1/usage": "",
+    "/v1/usage/sums": "",
     "/v1/failures": "",
 }
 ANYBODY = {"/v1/asyncapi.json", "/v1/health", "/v1/readiness"}
