@@ -23,6 +23,11 @@ COMMANDS = {
 }
 """What is sent when a function's failure is to be tried again: always a command, never a fact."""
 
+SAME_EVENT = ("send-webhooks",)
+"""Functions whose failed event is processed again where it stands: it is a fact, and no command leads to it alone."""
+
+RETRIED = (*COMMANDS, *SAME_EVENT)
+
 
 @dataclass(frozen=True)
 class Failure:
@@ -46,8 +51,9 @@ class Failure:
     embedded: float = 0.0  # tokens of it that are paid for
 
     @property
-    def command(self) -> str:
-        return COMMANDS[self.function]
+    def command(self) -> str | None:
+        """None: the event itself is processed again."""
+        return COMMANDS.get(self.function)
 
 
 @dataclass(frozen=True)
@@ -79,22 +85,29 @@ class Prices:
 
 
 def choose(failures: Iterable[Failure], chosen: Filter, *, even_over: bool = False) -> list[Failure]:
-    """One failure for each video, the oldest first.
+    """One failure for each video, and for each message that its receivers have not got, the oldest first.
 
     A video's newest failure speaks for it: an older one of the same run was overcome. With `even_over`, videos that
     were retried or completed since are taken as well, each by the newest failure that is meant.
     """
-    known = [failure for failure in failures if failure.function in COMMANDS]
+    known = [failure for failure in failures if failure.function in RETRIED]
     if even_over:
         return _newest(failure for failure in known if chosen.takes(failure))
     return [failure for failure in _newest(f for f in known if f.standing) if chosen.takes(failure)]
 
 
 def _newest(failures: Iterable[Failure]) -> list[Failure]:
-    found: dict[tuple[str | None, str], Failure] = {}
+    found: dict[tuple[object, ...], Failure] = {}
     for failure in sorted(failures, key=lambda failure: (failure.failed_at, failure.id)):
-        found[failure.creator, failure.video or f"\0{failure.id}"] = failure
+        found[_about(failure)] = failure
     return sorted(found.values(), key=lambda failure: (failure.failed_at, failure.id))
+
+
+def _about(failure: Failure) -> tuple[object, ...]:
+    """Failures about the same thing are tried again once: a video, a batch, or an event that is processed again."""
+    if failure.command is None:
+        return failure.function, failure.origin
+    return failure.creator, failure.video or f"\0{failure.id}"
 
 
 def cost(failure: Failure, prices: Prices) -> int | None:
@@ -108,7 +121,7 @@ def cost(failure: Failure, prices: Prices) -> int | None:
             return _speech(failure, prices)
         case "generate-embeddings":
             return _embedding(failure.transcript_bytes, failure.embedded, prices)
-        case "delete-video":
+        case "delete-video" | "send-webhooks":
             return 0
         case _:
             return None if prices.million_tokens else 0

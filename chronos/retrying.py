@@ -1,4 +1,6 @@
-"""chronos retry: what failed is asked for again, by a new command made of the record inside its function.failed."""
+"""chronos retry: what failed is asked for again, by a new command made of the record inside its function.failed.
+
+What no command leads to (a webhook's event) is processed again where it stands."""
 
 from __future__ import annotations
 
@@ -11,16 +13,20 @@ from typing import Any
 from chronos import app, operations, queries
 from chronos.config import MICRO_USD_PER_MILLION_TOKENS, MICRO_USD_PER_MINUTE, Settings
 from chronos.failures import Failure, Filter, Plan, Prices, choose, cost
+from chronos.pipeline import FUNCTIONS
 from chronos.sending import Sender, Sent, sender
 from schemas.batch import EmbeddingsBatchReprocess
 from schemas.embedding import ChunkRequested
 from schemas.event import Coordinates, Event
 from schemas.running import FailedEvent, FunctionFailed
 from schemas.transcription import TranscriptionCompleted
+from streams.chosen import Chosen
 from streams.codec import Codec, Undecodable
 from streams.envelope import read_headers
+from streams.journal import Rewind, prepare
 from streams.kafka import TooLarge, Topics
 from streams.postgres import Pool, Row, load_queries
+from streams.progress import Progress, TopicIds
 from streams.reading import LogReader, LogScan
 from streams.record import Record
 
@@ -30,7 +36,7 @@ REASON = "retry"
 BATCH = 100  # commands in the air
 SEEN_WITHIN = 5.0  # seconds for the tables to hear of the new runs
 
-Progress = Callable[[str, float], None]  # what is done, and the share of it (0 to 1)
+Told = Callable[[str, float], None]  # what is done, and the share of it (0 to 1)
 
 
 class Gone(Exception):
@@ -55,12 +61,14 @@ class Outcome:
     """What was sent, and what was not and why."""
 
     sent: list[tuple[Failure, Sent]] = field(default_factory=list)
+    asked: list[Failure] = field(default_factory=list)  # their events are processed again by running workers
     left: list[tuple[Failure, str]] = field(default_factory=list)
     seen: bool = True  # the tables know of all new runs: who asks again at once sends nothing twice
 
     def to_json(self) -> dict[str, Any]:
         return {
             "sent": [{"failureId": failure.id, **_place(sent)} for failure, sent in self.sent],
+            "asked": [failure.id for failure in self.asked],
             "left": [{"failureId": failure.id, "why": why} for failure, why in self.left],
             "seen": self.seen,
         }
@@ -73,7 +81,7 @@ def _place(sent: Sent) -> dict[str, Any]:
 
 def to_json(plan: Plan, done: Outcome | None) -> dict[str, Any]:
     """As `retry --json` says it."""
-    nothing: dict[str, Any] = {"sent": [], "left": [], "seen": None}
+    nothing: dict[str, Any] = {"sent": [], "asked": [], "left": [], "seen": None}
     return {"executed": done is not None, **plan.to_json(), **(done.to_json() if done else nothing)}
 
 
@@ -103,6 +111,7 @@ async def failures(
     settings: Settings, pool: Pool, chosen: Filter, *, video: str | None = None, even_over: bool = False
 ) -> list[Failure]:
     """What is meant, the oldest failure first."""
+    await prepare(pool)  # it says what of webhooks still stands
     models = (settings.speech(), settings.embedding())
     rows = await pool.fetch(SQL["failures"], even_over, video, chosen.creator, *models)
     found = [_failure(row) for row in rows]
@@ -155,22 +164,25 @@ async def execute(
     pool: Pool,
     planned: Plan,
     reason: str | None,
-    progress: Progress = lambda what, share: None,
+    progress: Told = lambda what, share: None,
 ) -> Outcome:
     """Does what a plan says, and tells of it on the log."""
     done = await _retry(settings, pool, planned.failures, progress)
     said = {"failures": [failure.id for failure in planned.failures], "costMicroUsd": planned.bill.micro_usd}
     videos = {failure.video for failure in planned.failures}
     target = next(iter(videos)) if len(videos) == 1 else None
-    outcome = {"sent": len(done.sent), "left": len(done.left)}
+    outcome = {"sent": len(done.sent), "asked": len(done.asked), "left": len(done.left)}
     await operations.tell(settings, "retry", target or "videos", reason, said, outcome)
     return done
 
 
-async def _retry(settings: Settings, pool: Pool, chosen: Sequence[Failure], progress: Progress) -> Outcome:
-    """Sends a command for each failure, and waits until the tables know of the new runs."""
+async def _retry(settings: Settings, pool: Pool, chosen: Sequence[Failure], progress: Told) -> Outcome:
+    """Sends a command for each failure, and waits until the tables know of the new runs. Where no command leads to
+    what failed, its event is left for the function's workers to take up."""
     ids = await app.topic_ids(settings)
-    codec, outcome = app.codec(ids), Outcome()
+    codec, outcome = app.codec(ids), Outcome(asked=[failure for failure in chosen if failure.command is None])
+    await _process_again(pool, ids, outcome.asked)
+    chosen = [failure for failure in chosen if failure.command is not None]
     wanted = {failure.id for failure in chosen if failure.origin.topic != TranscriptionCompleted.name}
     progress("read", 0.0)
     events = await asyncio.to_thread(_failed_events, settings, codec, wanted) if wanted else {}
@@ -181,6 +193,16 @@ async def _retry(settings: Settings, pool: Pool, chosen: Sequence[Failure], prog
             progress("send", min(1.0, (at + BATCH) / len(chosen)))
     outcome.seen = await _seen(pool, [sent.run_id for failure, sent in outcome.sent if failure.video is not None])
     return outcome
+
+
+async def _process_again(pool: Pool, ids: TopicIds, failures: Sequence[Failure]) -> None:
+    places: dict[str, list[Coordinates]] = {}
+    for failure in failures:
+        places.setdefault(failure.function, []).append(failure.origin)
+    for function in FUNCTIONS:
+        if function.name in places:
+            rewind = Rewind(await Progress(pool, ids).number())
+            await Chosen(pool, ids).ask(function.group(), places[function.name], rewind)
 
 
 def _failed_events(settings: Settings, codec: Codec, wanted: set[str]) -> dict[str, FailedEvent]:

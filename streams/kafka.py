@@ -64,9 +64,13 @@ class Stored:
 
 
 class Outbox:
-    """The one producer of a process. Deliveries are awaited as futures of the event loop that made it."""
+    """The one producer of a process. Deliveries are awaited as futures of the event loop that made it.
 
-    def __init__(self, cluster: Cluster) -> None:
+    `patience`: seconds after which a record that no broker took is given up, for those who have somebody waiting for an
+    answer. Without it, a broker that is away is waited for.
+    """
+
+    def __init__(self, cluster: Cluster, patience: float | None = None) -> None:
         self._producer = Producer(
             cluster.settings(
                 {
@@ -78,6 +82,7 @@ class Outbox:
                     "message.max.bytes": 8 * 1024 * 1024,
                     "queue.buffering.max.kbytes": 512 * 1024,
                     "message.timeout.ms": 0,  # a broker that is away is waited for
+                    **({} if patience is None else _hurried(patience)),
                 }
             )
         )
@@ -134,6 +139,11 @@ class Outbox:
         await asyncio.to_thread(self._thread.join)
         _resolve(self._reports)
         return int(left)
+
+
+def _hurried(patience: float) -> dict[str, Setting]:
+    """A connection is tried anew once a second: with librdkafka's own 10 s, a broker that is back would be missed."""
+    return {"message.timeout.ms": int(patience * 1000), "reconnect.backoff.max.ms": 1000}
 
 
 def _resolve(reports: Iterable[tuple[asyncio.Future[Stored], KafkaError | None, Stored | None]]) -> None:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import json
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any, Self
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
+
+from schemas.event import NUL
 
 if TYPE_CHECKING:
     from streams.postgres import Row  # clients know these forms and no database
@@ -55,14 +56,21 @@ class Sent(Form):
     folded: bool = Field(default=False, description="Whether the tables hold it already: with ?wait=projection.")
 
 
-class Wanted(Form):
+class Uploaded(Sent):
+    """The same, with the ids that the old form gave."""
+
+    video_id: str
+    creator_id: str
+
+
+class Wanted(Form, extra="forbid"):
     """One event of several."""
 
     topic: str = Field(max_length=100)
     data: dict[str, Any]
 
 
-class Several(Form):
+class Several(Form, extra="forbid"):
     events: list[Wanted] = Field(min_length=1, max_length=1000)
 
 
@@ -195,6 +203,15 @@ class Used(Form):
     cost_micro_usd: int
 
 
+class DayUsed(Used):
+    creator_id: str | None
+    day: date
+
+
+class Usage(Form):
+    usage: list[DayUsed]
+
+
 class VideoUsage(Form):
     usage: list[Used]
 
@@ -217,15 +234,6 @@ class Hit(Form):
 
 class Hits(Form):
     hits: list[Hit]
-
-
-class DayUsed(Used):
-    creator_id: str | None
-    day: date
-
-
-class Usage(Form):
-    usage: list[DayUsed]
 
 
 class Failure(Form):
@@ -282,9 +290,9 @@ def from_cursor(text: str | None) -> tuple[datetime, str, str] | tuple[None, Non
         return None, None, None
     try:
         at, creator, video = json.loads(base64.b64decode(text.encode(), altchars=b"-_", validate=True))
-        place = datetime.fromisoformat(at), creator, video
-    except (ValueError, TypeError, binascii.Error, RecursionError) as error:
+        moment = datetime.fromisoformat(at)
+        if moment.tzinfo is None or NUL.search(creator + video):
+            raise ValueError("no place in the tables")
+        return moment.astimezone(UTC), creator, video
+    except (ValueError, TypeError, OverflowError, RecursionError) as error:
         raise BadCursor("this cursor is none that this server gave out: begin without one") from error
-    if place[0].tzinfo is None or not isinstance(creator, str) or not isinstance(video, str):
-        raise BadCursor("this cursor is none that this server gave out: begin without one")
-    return place

@@ -1,8 +1,7 @@
-"""What the tables say: videos, runs with their traces, search, usage, failures, functions."""
+"""What the tables say: videos, runs with their traces, search, failures."""
 
 from __future__ import annotations
 
-from datetime import date
 from http import HTTPStatus
 from typing import Annotated, Literal
 from uuid import UUID
@@ -111,15 +110,6 @@ async def search(
     """Where something is said, to the second; the best first."""
     found = await searching.find(has.pool, has.embedders, q, whose(key, creator), limit)
     return forms.Hits(hits=[forms.Hit.model_validate(hit, from_attributes=True) for hit in found])
-
-
-@router.get("/usage", tags=["usage"])
-async def usage(
-    has: Has, key: Reading, creator: Creator = None, since: date | None = None, before: date | None = None
-) -> forms.Usage:
-    """What was used and paid, by creator, function, model and day (UTC)."""
-    rows = await has.pool.fetch(SQL["usage"], whose(key, creator), since, before)
-    return forms.Usage(usage=[forms.DayUsed.of(row) for row in rows])
 
 
 @router.get("/failures", tags=["failures"])

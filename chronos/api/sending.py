@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Iterable, Sequence
 from http import HTTPStatus
 from typing import Annotated, Literal, NamedTuple, TypeVar
 
-from fastapi import APIRouter, Header, Query, Request
+from fastapi import APIRouter, Depends, Header, Query, Request
 
 from chronos.api import forms
 from chronos.api.problems import RESPONSES, Refused
@@ -18,6 +18,7 @@ from chronos.api.resources import Has, Resources, Sending
 from schemas import people
 from schemas.avro import Undecodable
 from schemas.event import Event
+from schemas.transcription import TranscribeRequested
 from streams.postgres import load_queries
 
 R = TypeVar("R")
@@ -25,7 +26,22 @@ SQL = load_queries("projections.sql", "pages.sql")
 PATIENCE, LOOK = 5.0, 0.05  # seconds that a request may wait for the tables
 REMEMBERED = "api/{}"  # the name of an answer in the journal's choices
 
-router = APIRouter(prefix="/v1", tags=["events"], responses=RESPONSES)
+
+async def only_json(request: Request) -> None:
+    """
+    Raises:
+        Refused: 415. A form or a text, which any web page may have a browser send, is no event.
+    """
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    packed = request.headers.get("content-encoding", "identity").lower()
+    if not (kind == "application/json" or (kind.startswith("application/") and kind.endswith("+json"))):
+        said = f"events are JSON, and this is {kind or 'of no type'}: send `Content-Type: application/json`"
+        raise Refused(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, said, {"Accept-Post": "application/json"})
+    if packed != "identity":
+        raise Refused(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"this is packed ({packed}): send it as it is")
+
+
+router = APIRouter(tags=["events"], responses=RESPONSES, dependencies=[Depends(only_json)])
 
 Wait = Annotated[Literal["projection"] | None, Query(description="Answer when the tables hold it, within 5 s.")]
 Once = Annotated[
@@ -34,7 +50,7 @@ Once = Annotated[
 ANY_JSON = {"requestBody": {"required": True, "content": {"application/json": {"schema": {"type": "object"}}}}}
 
 
-@router.post("/events/{topic:path}", status_code=HTTPStatus.ACCEPTED, openapi_extra=ANY_JSON)
+@router.post("/v1/events/{topic:path}", status_code=HTTPStatus.ACCEPTED, openapi_extra=ANY_JSON)
 async def send(
     topic: str, request: Request, has: Has, _: Sending, wait: Wait = None, idempotency_key: Once = None
 ) -> forms.Sent:
@@ -48,7 +64,7 @@ async def send(
     return await _folded(has, sent) if wait else sent
 
 
-@router.post("/events", status_code=HTTPStatus.ACCEPTED)
+@router.post("/v1/events", status_code=HTTPStatus.ACCEPTED)
 async def send_many(several: forms.Several, has: Has, _: Sending, idempotency_key: Once = None) -> list[forms.Sent]:
     """Sends many, in their order; none where one is wrong."""
     events = [_read_one(n, wanted) for n, wanted in enumerate(several.events)]
@@ -60,6 +76,25 @@ async def send_many(several: forms.Several, has: Has, _: Sending, idempotency_ke
     return await _once(has, idempotency_key, wishes)
 
 
+@router.post(
+    "/api/video/upload",
+    status_code=HTTPStatus.ACCEPTED,
+    deprecated=True,
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "content": {"application/json": {"schema": TranscribeRequested.model_json_schema()}},
+        }
+    },
+)
+async def upload(request: Request, has: Has, _: Sending) -> forms.Uploaded:
+    """What producers of the old system call for a video that is in the store: it sends transcribe.requested."""
+    event = people.from_json(TranscribeRequested.name, await request.body())
+    assert isinstance(event, TranscribeRequested)
+    sent = await put(has, event)
+    return forms.Uploaded(**sent.model_dump(), video_id=event.video_id, creator_id=event.creator_id)
+
+
 def read(topic: str, body: bytes) -> Event:
     """The command that a body is.
 
@@ -69,7 +104,7 @@ def read(topic: str, body: bytes) -> Event:
     name = people.topic_of(topic)
     if name not in people.EXAMPLES:
         raise Refused(HTTPStatus.NOT_FOUND, f"no topic {topic!r} takes events: {', '.join(people.EXAMPLES)} do")
-    return people.from_json(name, body)
+    return people.from_json(name, body, extra="forbid")
 
 
 def _read_one(n: int, wanted: forms.Wanted) -> Event:
@@ -101,7 +136,7 @@ async def _once(has: Resources, key: str, wishes: Sequence[Wish]) -> list[forms.
     Raises:
         Refused: the key was used for something else, and nothing was sent.
     """
-    async with has.pool.acquire() as connection, connection.transaction():
+    async with has.keyed, has.pool.acquire() as connection, connection.transaction():
         await connection.execute("SELECT pg_advisory_xact_lock(hashtext($1))", REMEMBERED.format(key))
         known = await _all(_remembered(has, wish) for wish in wishes)
         return await _all(_sent(has, *pair) for pair in zip(wishes, known, strict=True))

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from http import HTTPStatus
 from importlib.metadata import version
 from socket import socket
+from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
 import uvicorn
@@ -15,6 +16,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from chronos import asyncapi
 from chronos.api import (
     forms,
     letters,
@@ -24,12 +26,15 @@ from chronos.api import (
     operating,
     problems,
     reading,
+    registry,
     resources,
     rewinds,
     sending,
     streaming,
+    usage,
 )
 from chronos.api.keys import Keyring, is_loopback
+from chronos.api.pace import Pace
 from chronos.api.resources import Has
 from chronos.config import Settings
 from chronos.console import router
@@ -73,10 +78,11 @@ def keyring_of(settings: Settings, host: str) -> Keyring:
 def create_app(settings: Settings, host: str = "127.0.0.1") -> FastAPI:
     """The app. On loopback it answers only who calls it by a name of this machine (against DNS rebinding)."""
     keyring = keyring_of(settings, host)
+    pace = Pace.of(settings, open_to_all=keyring.is_empty())
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with resources.opened(settings, keyring) as opened:
+        async with resources.opened(settings, keyring, pace) as opened:
             app.state.resources = opened
             yield
 
@@ -90,10 +96,15 @@ def create_app(settings: Settings, host: str = "127.0.0.1") -> FastAPI:
         openapi_url="/v1/openapi.json",
     )
     problems.register(app)
-    for part in (sending, reading, media, streaming, looking, logs, letters, operating, rewinds):
+    for part in (
+        sending, reading, usage, media, streaming, registry, looking, logs, letters, operating, rewinds
+    ):  # fmt: skip
         app.include_router(part.router)
     router.include(app)
-    app.add_api_route("/v1/health", health, tags=["health"], responses={503: {"model": forms.Health}})
+    app.add_api_route(
+        "/v1/health", health, tags=["health"], responses={503: {"model": forms.Health}, **problems.RESPONSES}
+    )
+    app.add_api_route("/v1/asyncapi.json", topics, tags=["documents"])
 
     app.add_middleware(Guard, only_here=is_loopback(host))
     return app
@@ -133,6 +144,8 @@ def refused(request: Request, only_here: bool) -> Response | None:
         return problems.answer(HTTPStatus.NOT_FOUND, "nothing has a NUL in its name")
     if request.method not in SAFE and _is_from_elsewhere(request):
         return problems.answer(HTTPStatus.FORBIDDEN, "a page of another site may change nothing here")
+    if "%00" in request.url.query:
+        return problems.answer(HTTPStatus.UNPROCESSABLE_ENTITY, "the address holds a NUL, which no name here has")
     size = request.headers.get("content-length", "0")
     if request.method == "POST" and not (size.isdigit() and "content-length" in request.headers):
         return problems.answer(HTTPStatus.LENGTH_REQUIRED, "say how long the body is: Content-Length")
@@ -162,6 +175,11 @@ async def health(has: Has, response: Response) -> forms.Health:
         checks["database"] = type(error).__name__
         response.status_code = HTTPStatus.SERVICE_UNAVAILABLE
     return forms.Health(ok=all(said == "ok" for said in checks.values()), checks=checks)
+
+
+async def topics() -> dict[str, Any]:
+    """The topics as an AsyncAPI 3 document: for those who speak to Kafka itself."""
+    return asyncapi.document()
 
 
 class _Server(uvicorn.Server):

@@ -52,7 +52,8 @@ def retry(
     """Ask again for what failed, by a new command, and say first what that would cost.
 
     What is paid for already is not paid for again. Only failures that still stand are taken: the video's newest run
-    failed. A failed transcription is requested anew; failed embeddings are made from the transcript that is there.
+    failed. A failed transcription is requested anew; failed embeddings are made from the transcript that is there;
+    a webhook goes to those receivers that have not got it.
     """
     from chronos import retrying
     from chronos.failures import Filter
@@ -68,10 +69,10 @@ def retry(
 
 
 def _check_function(name: str | None) -> None:
-    from chronos.failures import COMMANDS
+    from chronos.failures import RETRIED
 
-    if name is not None and name not in COMMANDS:
-        raise WrongUse(f"no function {name!r} can be tried again; these can: {', '.join(COMMANDS)}")
+    if name is not None and name not in RETRIED:
+        raise WrongUse(f"no function {name!r} can be tried again; these can: {', '.join(RETRIED)}")
 
 
 async def _retry(settings: Settings, wish: Wish, reason: str | None, *, do: bool) -> tuple[Plan, Outcome | None]:
@@ -103,7 +104,10 @@ def _show(plan: Plan, done: Outcome | None) -> None:
 def _show_done(done: Outcome) -> None:
     for failure, why in done.left:
         out().print(f"[red]✗[/] {plain(failure.video or failure.id)}: {plain(why)}", soft_wrap=True)
-    out().print(f"[green]✓[/] {len(done.sent)} sent")
+    if done.sent or not done.asked:
+        out().print(f"[green]✓[/] {len(done.sent)} sent")
+    if done.asked:
+        out().print(f"[green]✓[/] {len(done.asked)} will be processed again by running workers")
     if not done.seen:
         err().print(
             "the tables have not seen them yet: is the projection running? Asked again now, they are sent twice"
@@ -125,6 +129,12 @@ def _table(plan: Plan) -> Table:
     for failure, cost in list(zip(plan.failures, plan.costs, strict=True))[:ROWS]:
         price = "unknown" if cost is None else dollars(cost)
         who = (failure.video or "a batch", failure.creator or "", age(failure.failed_at, now))
-        cells = (*who, failure.function, failure.command, price, f"{failure.type}: {failure.message}")
+        cells = (
+            *who,
+            failure.function,
+            failure.command or "(the same event)",
+            price,
+            f"{failure.type}: {failure.message}",
+        )
         table.add_row(*(Text(clean(cell)) for cell in cells))
     return table

@@ -12,6 +12,15 @@ LANGUAGE sql IMMUTABLE AS $$
     SELECT r.told AND r.rewind < $2 AND (r.ending = 'failed' OR (r.ending = 'completed' AND $3))
 $$;
 
+-- How the newest processing of one run of a video by a function has ended; null where it has not, or there is none.
+CREATE OR REPLACE FUNCTION journal.newest_ending(function text, creator text, video text, run uuid) RETURNS text
+LANGUAGE sql STABLE AS $$
+    SELECT r.ending FROM journal.runs AS r
+    WHERE (r.function, r.creator_id, r.video_id, r.run_id) = ($1, $2, $3, $4)
+    ORDER BY r.first_started_at DESC
+    LIMIT 1
+$$;
+
 -- Whether a run may begin: it is not over, nobody holds it, its wait is over, and one that kills workers is taken alone.
 CREATE OR REPLACE FUNCTION journal.may_begin(r journal.runs, rewind integer, reemit boolean, alone boolean)
 RETURNS boolean

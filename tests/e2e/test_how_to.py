@@ -44,6 +44,7 @@ def test_every_page_is_followed() -> None:
         "change-the-embedding-model",
         "recover-from-a-lost-database",
         "delete-a-video",
+        "webhooks",  # tests/e2e/test_webhooks.py
         "send-events",
     }
     assert {page.stem for page in PAGES.glob("*.md")} == followed
