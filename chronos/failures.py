@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
+from chronos.plans import name_of
 from schemas.event import Coordinates
 
 TOKENS_A_SECOND = 7  # of speech: 200 words a minute, 1.5 tokens a word, a quarter of them twice in overlapping chunks
@@ -154,3 +156,43 @@ class Bill:
 def bill(costs: Iterable[int | None]) -> Bill:
     costs = list(costs)
     return Bill(sum(cost or 0 for cost in costs), sum(cost is None for cost in costs))
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be tried again, each with what that costs at most, where it is known."""
+
+    failures: Sequence[Failure]
+    costs: Sequence[int | None]
+
+    @property
+    def id(self) -> str:
+        return name_of([[failure.id for failure in self.failures], list(self.costs)])
+
+    @property
+    def bill(self) -> Bill:
+        return bill(self.costs)
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "plan": self.id,
+            "costMicroUsd": self.bill.micro_usd,
+            "unknownCosts": self.bill.unknown,
+            "failures": [_json(f, cost) for f, cost in zip(self.failures, self.costs, strict=True)],
+        }
+
+
+def _json(failure: Failure, cost: int | None) -> dict[str, Any]:
+    return {
+        "failureId": failure.id,
+        "videoId": failure.video,
+        "creatorId": failure.creator,
+        "runId": failure.run,
+        "function": failure.function,
+        "attempts": failure.attempts,
+        "error": {"type": failure.type, "message": failure.message, "retryable": failure.retryable},
+        "failedAt": failure.failed_at.isoformat(),
+        "event": failure.origin.model_dump(),
+        "command": failure.command,
+        "costMicroUsd": cost,
+    }

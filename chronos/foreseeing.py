@@ -78,6 +78,14 @@ class Foreseer:
             if received.id not in over:
                 await self._foresee(received, into)
 
+    async def price(self, record: Record, into: Foresight) -> None:
+        """Adds what a new run of this record would need."""
+        into.events += 1
+        if (received := self._read(record)) is None:
+            into.passed_over += 1
+        else:
+            await self._foresee(received, into)
+
     def _read(self, record: Record) -> Received | None:
         try:
             received = self._codec.read(record)

@@ -8,10 +8,11 @@ import asyncio
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
-from chronos import app
+from chronos import app, operations, queries
 from chronos.config import MICRO_USD_PER_MILLION_TOKENS, MICRO_USD_PER_MINUTE, Settings
-from chronos.failures import Failure, Filter, Prices, choose
+from chronos.failures import Failure, Filter, Plan, Prices, choose, cost
 from chronos.pipeline import FUNCTIONS
 from chronos.sending import Sender, Sent, sender
 from schemas.batch import EmbeddingsBatchReprocess
@@ -42,6 +43,19 @@ class Gone(Exception):
     """The record of a failure cannot be had any more, or is not what failed."""
 
 
+class NothingToRetry(Exception):
+    """The video that was named has nothing that failed and still stands."""
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What is to be tried again: one video, or all that a filter takes."""
+
+    chosen: Filter
+    video: str | None = None
+    even_over: bool = False  # also what was retried or completed since
+
+
 @dataclass
 class Outcome:
     """What was sent, and what was not and why."""
@@ -51,12 +65,46 @@ class Outcome:
     left: list[tuple[Failure, str]] = field(default_factory=list)
     seen: bool = True  # the tables know of all new runs: who asks again at once sends nothing twice
 
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "sent": [{"failureId": failure.id, **_place(sent)} for failure, sent in self.sent],
+            "asked": [failure.id for failure in self.asked],
+            "left": [{"failureId": failure.id, "why": why} for failure, why in self.left],
+            "seen": self.seen,
+        }
+
+
+def _place(sent: Sent) -> dict[str, Any]:
+    place = sent.place
+    return {"topic": place.topic, "partition": place.partition, "offset": place.offset, "runId": sent.run_id}
+
+
+def to_json(plan: Plan, done: Outcome | None) -> dict[str, Any]:
+    """As `retry --json` says it."""
+    nothing: dict[str, Any] = {"sent": [], "asked": [], "left": [], "seen": None}
+    return {"executed": done is not None, **plan.to_json(), **(done.to_json() if done else nothing)}
+
 
 def prices(settings: Settings) -> Prices:
     """A model without a price costs nothing: it runs at home."""
     speech = {**MICRO_USD_PER_MINUTE, **settings.speech_prices}
     embedding = {**MICRO_USD_PER_MILLION_TOKENS, **settings.embedding_prices}
     return Prices(speech.get(settings.speech(), 0), embedding.get(settings.embedding(), 0))
+
+
+async def plan(settings: Settings, pool: Pool, wish: Wish) -> Plan:
+    """What would be sent, and what that would cost. Nothing is.
+
+    Raises:
+        NothingToRetry; NoSuchVideo: there is none of that name, or several creators have one.
+    """
+    found = await failures(settings, pool, wish.chosen, video=wish.video, even_over=wish.even_over)
+    if wish.video is not None:  # another creator's video of the same name must not be sent along
+        known = await queries.status(pool, wish.video, wish.chosen.creator)
+        if not found:
+            raise NothingToRetry(f"nothing of video {wish.video!r} is to be tried again: it is {known['status']}")
+    by = prices(settings)
+    return Plan(found, [cost(failure, by) for failure in found])
 
 
 async def failures(
@@ -111,9 +159,24 @@ def _scan(settings: Settings, topic: str) -> Iterable[Record]:
         yield from batch
 
 
-async def retry(
-    settings: Settings, pool: Pool, chosen: Sequence[Failure], progress: Told = lambda what, share: None
+async def execute(
+    settings: Settings,
+    pool: Pool,
+    planned: Plan,
+    reason: str | None,
+    progress: Told = lambda what, share: None,
 ) -> Outcome:
+    """Does what a plan says, and tells of it on the log."""
+    done = await _retry(settings, pool, planned.failures, progress)
+    said = {"failures": [failure.id for failure in planned.failures], "costMicroUsd": planned.bill.micro_usd}
+    videos = {failure.video for failure in planned.failures}
+    target = next(iter(videos)) if len(videos) == 1 else None
+    outcome = {"sent": len(done.sent), "asked": len(done.asked), "left": len(done.left)}
+    await operations.tell(settings, "retry", target or "videos", reason, said, outcome)
+    return done
+
+
+async def _retry(settings: Settings, pool: Pool, chosen: Sequence[Failure], progress: Told) -> Outcome:
     """Sends a command for each failure, and waits until the tables know of the new runs. Where no command leads to
     what failed, its event is left for the function's workers to take up."""
     ids = await app.topic_ids(settings)

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import structlog
+from aiokafka.partitioner import murmur2
 from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicCollection
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]  # it is there
 
@@ -163,6 +164,12 @@ def _condition(error: KafkaError) -> Exception:
 def _stored(message: Message) -> Stored:
     place = Coordinates(topic=message.topic() or "", partition=message.partition() or 0, offset=message.offset() or 0)
     return Stored(place, message.timestamp()[1])
+
+
+def partitions_of(key: bytes, first: int, now: int) -> set[int]:
+    """Where records of a key stand in a topic that had `first` partitions once and has `now`: as the producer above and
+    Java's choose."""
+    return {(murmur2(key) & 0x7FFFFFFF) % count for count in range(min(first, now), now + 1)}
 
 
 def to_record(message: Message) -> Record:

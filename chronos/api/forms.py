@@ -237,22 +237,6 @@ class Failures(Form):
     failures: list[Failure]
 
 
-class FunctionState(Form):
-    name: str
-    version: int
-    consumes: list[str]
-    emits: list[str]
-    attempts: int
-    concurrency: int = Field(description="Runs of one creator at once, in the whole cluster.")
-    group: str
-    members: int
-    lag: int
-
-
-class Functions(Form):
-    functions: list[FunctionState]
-
-
 class SpaceState(Form):
     space: str
     state: str

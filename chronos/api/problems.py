@@ -12,9 +12,22 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
+from chronos.browsing import NoSuchTopic
+from chronos.choosing import NothingMeant
 from chronos.cli.errors import explain
+from chronos.comparing import TooDifferent
+from chronos.conditions import BadCondition
+from chronos.deleting import NotGone
 from chronos.embedders import NoSuchSpace
+from chronos.letters import AnotherAtWork, NoSuchLetter
+from chronos.moments import NoMoment
+from chronos.offsets import BadWay
+from chronos.planning import NoSuchGroup
+from chronos.plans import PlanIsStale
 from chronos.queries import NoSuchVideo, RunIsOver
+from chronos.retrying import NothingToRetry
+from chronos.rewinding import NotMoved
+from chronos.spaces import NotFolded
 from schemas.avro import Undecodable
 from streams.kafka import BrokerAway, DeliveryFailed, TooLarge, TopicsMissing
 from streams.postgres import AWAY
@@ -28,7 +41,21 @@ LATER = 5  # seconds after which to try again what is away
 STATUS: dict[type[Exception], HTTPStatus] = {
     NoSuchVideo: HTTPStatus.NOT_FOUND,
     NoSuchSpace: HTTPStatus.NOT_FOUND,
+    NoSuchTopic: HTTPStatus.NOT_FOUND,
+    NoSuchGroup: HTTPStatus.NOT_FOUND,
+    NoSuchLetter: HTTPStatus.NOT_FOUND,
+    NothingMeant: HTTPStatus.NOT_FOUND,
+    NothingToRetry: HTTPStatus.NOT_FOUND,
     RunIsOver: HTTPStatus.CONFLICT,
+    PlanIsStale: HTTPStatus.CONFLICT,
+    AnotherAtWork: HTTPStatus.CONFLICT,
+    TooDifferent: HTTPStatus.CONFLICT,
+    NotMoved: HTTPStatus.CONFLICT,
+    NotGone: HTTPStatus.GATEWAY_TIMEOUT,  # it is on the log, and will be done
+    NotFolded: HTTPStatus.GATEWAY_TIMEOUT,
+    BadCondition: HTTPStatus.UNPROCESSABLE_ENTITY,
+    BadWay: HTTPStatus.UNPROCESSABLE_ENTITY,
+    NoMoment: HTTPStatus.UNPROCESSABLE_ENTITY,
     Undecodable: HTTPStatus.UNPROCESSABLE_ENTITY,
     TooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     BrokerAway: HTTPStatus.SERVICE_UNAVAILABLE,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from datetime import date
 from http import HTTPStatus
 from typing import Annotated, Literal
@@ -11,12 +10,10 @@ from uuid import UUID
 from fastapi import APIRouter, Path, Query
 from pydantic import AfterValidator
 
-from chronos import app, queries, searching, spaces
+from chronos import queries, searching, spaces
 from chronos.api import forms
 from chronos.api.problems import RESPONSES, Refused
-from chronos.api.resources import Has, Reading, whose
-from chronos.broker import Broker
-from chronos.pipeline import FUNCTIONS
+from chronos.api.resources import Has, Overseeing, Reading, whose
 from streams.postgres import load_queries
 
 SQL = load_queries("projections.sql", "pages.sql")
@@ -137,30 +134,8 @@ async def failures(
     return forms.Failures(failures=[forms.Failure.of(row) for row in rows])
 
 
-@router.get("/functions", tags=["functions"])
-async def functions(has: Has, _: Reading) -> forms.Functions:
-    """The functions of the pipeline, with their groups' members and lag."""
-    wanted = [(one.group(), [event.name for event in one.consumes]) for one in FUNCTIONS]
-    groups = await asyncio.to_thread(lambda: Broker(app.cluster(has.settings)).groups(wanted))
-    states = [
-        forms.FunctionState(
-            name=one.name,
-            version=one.version,
-            consumes=[event.name for event in one.consumes],
-            emits=[event.name for event in one.emits],
-            attempts=one.retry.attempts,
-            concurrency=one.limit,
-            group=group.name,
-            members=group.members,
-            lag=group.lag,
-        )
-        for one, group in zip(FUNCTIONS, groups, strict=True)
-    ]
-    return forms.Functions(functions=states)
-
-
 @router.get("/spaces", tags=["search"])
-async def embedding_spaces(has: Has, _: Reading) -> forms.Spaces:
+async def embedding_spaces(has: Has, _: Overseeing) -> forms.Spaces:
     """The embedding spaces: which one search uses, how full each is."""
     found = await spaces.known(has.pool)
     return forms.Spaces(

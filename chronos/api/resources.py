@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Annotated
 from urllib.parse import unquote
 
-from fastapi import Depends, Request
+from fastapi import Depends, Header, Request
 
-from chronos import app
+from chronos import app, operations
+from chronos.api.background import Operations
 from chronos.api.keys import Key, Keyring, Scope
 from chronos.api.problems import Refused
 from chronos.changes import NAMES, Change, decoder
@@ -38,6 +39,7 @@ class Resources:
     topic_ids: dict[str, str]
     keyring: Keyring
     tail: Tail[Change]
+    operations: Operations = field(default_factory=Operations)
 
 
 @asynccontextmanager
@@ -52,9 +54,11 @@ async def opened(settings: Settings, keyring: Keyring) -> AsyncIterator[Resource
         by_name = {name: topic_id for name, (topic_id, _) in ids.items()}
         tail = Tail(app.cluster(settings), {name: ids[name] for name in NAMES}, decoder(app.codec(ids)))
         await tail.start()
+        opened = Resources(settings, pool, Journal(pool), embedders, send, by_name, keyring, tail)
         try:
-            yield Resources(settings, pool, Journal(pool), embedders, send, by_name, keyring, tail)
+            yield opened
         finally:
+            await opened.operations.close()
             await tail.close()
 
 
@@ -99,6 +103,38 @@ def tokens(request: Request) -> list[str]:
 
 Sending = Annotated[Key, Depends(allowed(Scope.SEND))]
 Reading = Annotated[Key, Depends(allowed(Scope.READ))]
+
+
+async def _unbound(key: Reading) -> Key:
+    """
+    Raises:
+        Refused: the key shows one creator's videos, and this is about everybody's.
+    """
+    if key.creator is not None:
+        raise Refused(HTTPStatus.FORBIDDEN, f"this is about all creators, and this key shows {key.creator!r} alone")
+    return key
+
+
+async def _operator(
+    key: Annotated[Key, Depends(allowed(Scope.OPERATE))],
+    chronos_operator: Annotated[
+        str | None, Header(min_length=1, max_length=100, description="Who acts: it goes on the log beside the key.")
+    ] = None,
+) -> str:
+    """Who acts, for the log.
+
+    Raises:
+        Refused: the key is bound to one creator, and what operators do is not.
+    """
+    if key.creator is not None:
+        raise Refused(HTTPStatus.FORBIDDEN, f"this key is bound to {key.creator!r}: it may not operate")
+    if key is OPEN:
+        return f"{chronos_operator or operations.operator()} by HTTP"
+    return f"{chronos_operator or 'somebody'} by HTTP, key {key.digest.hex()[:8]}"
+
+
+Operating = Annotated[str, Depends(_operator)]
+Overseeing = Annotated[Key, Depends(_unbound)]
 
 
 def whose(key: Key, creator: str | None) -> str | None:

@@ -15,7 +15,20 @@ from starlette.datastructures import MutableHeaders
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from chronos.api import forms, media, problems, reading, resources, sending, streaming
+from chronos.api import (
+    forms,
+    letters,
+    logs,
+    looking,
+    media,
+    operating,
+    problems,
+    reading,
+    resources,
+    rewinds,
+    sending,
+    streaming,
+)
 from chronos.api.keys import Keyring, is_loopback
 from chronos.api.resources import Has
 from chronos.config import Settings
@@ -77,10 +90,8 @@ def create_app(settings: Settings, host: str = "127.0.0.1") -> FastAPI:
         openapi_url="/v1/openapi.json",
     )
     problems.register(app)
-    app.include_router(sending.router)
-    app.include_router(reading.router)
-    app.include_router(media.router)
-    app.include_router(streaming.router)
+    for part in (sending, reading, media, streaming, looking, logs, letters, operating, rewinds):
+        app.include_router(part.router)
     router.include(app)
     app.add_api_route("/v1/health", health, tags=["health"], responses={503: {"model": forms.Health}})
 

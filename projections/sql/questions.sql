@@ -49,6 +49,22 @@ LIMIT 1
 SELECT status, error FROM runs
 WHERE (creator_id, video_id, run_id) = ($1, $2, $3::uuid) AND status IS NOT NULL
 
+-- name: run
+SELECT creator_id, video_id, status FROM runs WHERE run_id = $1::uuid AND status IS NOT NULL
+
+-- name: request
+-- Where a video's newest request stands.
+SELECT topic, "partition", "offset" FROM runs
+WHERE (creator_id, video_id) = ($1, $2) AND topic = $3
+ORDER BY run_id DESC
+LIMIT 1
+
+-- name: transcript_place
+SELECT topic, "partition", "offset" FROM transcripts
+WHERE (creator_id, video_id) = ($1, $2)
+ORDER BY made_version DESC
+LIMIT 1
+
 -- name: calls
 -- How many paid calls some runs made, and how much of what they used was remembered.
 SELECT count(*) FILTER (WHERE NOT memoized) AS paid, count(*) FILTER (WHERE memoized) AS remembered

@@ -19,6 +19,8 @@ CREATE TABLE IF NOT EXISTS runs (
     PRIMARY KEY (creator_id, video_id, run_id)
 ) WITH (fillfactor = 60);
 CREATE INDEX IF NOT EXISTS runs_by_id ON runs (run_id);
+CREATE INDEX IF NOT EXISTS runs_open ON runs (creator_id) -- few of all: who asks what is under way reads no more
+    WHERE status IN ('pending', 'transcribing', 'processing', 'embedding');
 
 CREATE TABLE IF NOT EXISTS transcripts (
     creator_id text, video_id text, transcript_id uuid,
@@ -67,6 +69,7 @@ CREATE TABLE IF NOT EXISTS usage (
     cost_micro_usd int8, memoized bool, token text, recorded_at timestamptz, entry_version bytea
 );
 CREATE INDEX IF NOT EXISTS usage_by_video ON usage (creator_id, video_id);
+CREATE INDEX IF NOT EXISTS usage_by_time ON usage (recorded_at);
 
 CREATE TABLE IF NOT EXISTS failures (
     event_id uuid PRIMARY KEY,
