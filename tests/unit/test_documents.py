@@ -60,7 +60,8 @@ FIELDS = {
         "externalDocs", "bindings", "examples", "traits",
     },
 }  # fmt: skip
-"""The fields of AsyncAPI 3.0.0's objects (asyncapi.com/docs/reference/specification/v3.0.0); no others may be there but ours, whose names begin with x-."""
+"""The fields of AsyncAPI 3.0.0's objects (asyncapi.com/docs/reference/specification/v3.0.0). No others
+may be there, but ours, whose names begin with x-."""
 
 NEEDED = {"document": {"asyncapi", "info"}, "info": {"title", "version"}, "operation": {"action", "channel"}}
 
