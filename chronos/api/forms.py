@@ -256,6 +256,22 @@ class Failures(Form):
     failures: list[Failure]
 
 
+class FailureGroup(Form):
+    """Failures of one function by one error."""
+
+    function: str
+    error_type: str
+    retryable: bool
+    failures: int
+    last_at: datetime
+    messages: int = Field(description="How many different ones there are.")
+    most_said: list[str] = Field(description="Three of them at most.")
+
+
+class FailureGroups(Form):
+    groups: list[FailureGroup]
+
+
 class SpaceState(Form):
     space: str
     state: str

@@ -146,6 +146,7 @@ LISTS = {  # they show a bound key what is of its creator; with what they are as
     "/v1/usage": "",
     "/v1/usage/sums": "",
     "/v1/failures": "",
+    "/v1/failures/groups": "",
 }
 ANYBODY = {"/v1/asyncapi.json", "/v1/health", "/v1/readiness"}
 NOBODYS = ("/schemas", "/subjects", "/config", "/mode")  # the registry has nothing of any creator
