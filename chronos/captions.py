@@ -51,7 +51,7 @@ def _end(found: Sequence[Piece], start: int) -> int:
         last += 1
     if last == len(found) or not _belongs(found, last):
         return last
-    for good in (lambda piece: piece.ends_sentence, lambda piece: piece.ends_clause):
+    for good in (Piece.ends_sentence, Piece.ends_clause):
         for end in range(last, start, -1):
             if good(found[end - 1]) and _is_enough(found[start:end]):
                 return end
@@ -87,6 +87,6 @@ def _break(some: Sequence[Piece]) -> int | None:
     for place in range(1, len(some)):
         first, second = ends[place - 1] - skew, ends[-1] - ends[place - 1] - some[place].spaced
         if first <= LINE and second <= LINE:
-            bonus = LINE // 2 * (some[place - 1].ends_sentence or some[place - 1].ends_clause)
+            bonus = LINE // 2 * (some[place - 1].ends_sentence() or some[place - 1].ends_clause())
             places.append((abs(first - second) - bonus, place))
     return min(places)[1] if places else None

@@ -17,8 +17,8 @@ LINE = 42
 """Wide: letters, those of East Asian scripts count double. What broadcasters allow a line of captions."""
 
 _CLAUSE_END = re.compile(r"[,;:،؛、，；：–—]+[\"'”’)」』）】]*$")
-_CLOSING = {"Pe", "Pf", "Po", "Lm"}  # a line does not begin with these: 」 ） 。 ー
-_OPENING = {"Ps", "Pi"}  # nor end with these: 「 （
+_CLOSING = {"Pe", "Pf", "Po", "Lm"}  # a line does not begin with these: 」 。 ー
+_OPENING = {"Ps", "Pi"}  # nor end with these: 「 『
 
 
 @dataclass(frozen=True)
@@ -32,11 +32,9 @@ class Piece:
     end: int
     speaker: str | None = None
 
-    @property
     def ends_sentence(self) -> bool:
         return SENTENCE_END.search(self.text) is not None
 
-    @property
     def ends_clause(self) -> bool:
         return _CLAUSE_END.search(self.text) is not None
 
@@ -77,7 +75,7 @@ def _texts(text: str) -> Iterator[tuple[str, bool]]:
 
 
 def _parts(word: str) -> list[str]:
-    """A word, cut where a line may end within it: between letters that are wide, else where it is longer than a line."""
+    """A word, cut where a line may end within it: between wide letters, else where it is longer than a line."""
     parts: list[str] = []
     room = 0  # in the last part
     for letter, cells in _letters(word):

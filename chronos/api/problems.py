@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 
 from chronos.cli.errors import explain
 from chronos.embedders import NoSuchSpace
+from chronos.exporting import TooFewChapters
 from chronos.queries import NoSuchVideo, RunIsOver
 from schemas.avro import Undecodable
 from streams.kafka import BrokerAway, DeliveryFailed, TooLarge, TopicsMissing
@@ -29,6 +30,7 @@ STATUS: dict[type[Exception], HTTPStatus] = {
     NoSuchVideo: HTTPStatus.NOT_FOUND,
     NoSuchSpace: HTTPStatus.NOT_FOUND,
     RunIsOver: HTTPStatus.CONFLICT,
+    TooFewChapters: HTTPStatus.CONFLICT,
     Undecodable: HTTPStatus.UNPROCESSABLE_ENTITY,
     TooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     BrokerAway: HTTPStatus.SERVICE_UNAVAILABLE,

@@ -15,7 +15,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from chronos.api import forms, media, problems, reading, resources, sending, streaming
+from chronos.api import exporting, forms, media, problems, reading, resources, sending, streaming
 from chronos.api.keys import Keyring, is_loopback
 from chronos.api.resources import Has
 from chronos.config import Settings
@@ -79,6 +79,7 @@ def create_app(settings: Settings, host: str = "127.0.0.1") -> FastAPI:
     problems.register(app)
     app.include_router(sending.router)
     app.include_router(reading.router)
+    app.include_router(exporting.router)
     app.include_router(media.router)
     app.include_router(streaming.router)
     router.include(app)
