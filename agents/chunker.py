@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
@@ -52,22 +52,30 @@ def chunker(chunking: Chunking = DEFAULT) -> str:
 CHUNKER = chunker()
 
 
-def chunk(transcript: Transcript, chunking: Chunking = DEFAULT) -> list[Chunk]:
-    """The transcript's chunks, in order. Up to `longest` words are one chunk; no words are none."""
+Counter = Callable[[str], int]  # the tokens of a text
+
+
+def chunk(transcript: Transcript, chunking: Chunking = DEFAULT, counter: Counter | None = None) -> list[Chunk]:
+    """The transcript's chunks, in order. Up to `longest` words are one chunk; no words are none.
+
+    Args:
+        counter: for what is said of a chunk; where it is cut goes by an estimate, whatever models embed it.
+    """
     words = _words(transcript)
     quarters = _quarters(words.texts)
     times = _Times(transcript, words)
     return [
         Chunk(
             index=index,
-            text="".join(words.texts[start:end]).strip(),
+            text=text,
             start_seconds=began,
             end_seconds=ended,
             words=end - start,
-            tokens=-(-(quarters[end] - quarters[start]) // 4),
+            tokens=counter(text) if counter else -(-(quarters[end] - quarters[start]) // 4),
         )
         for index, (start, end) in enumerate(_borders(words, quarters, chunking))
         for began, ended in (times.between(start, end),)
+        for text in ("".join(words.texts[start:end]).strip(),)
     ]
 
 
