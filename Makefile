@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.made
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo dev test test-long faults check format bench bench-engine bench-consume bench-rebuild lock clean
+.PHONY: help install demo dev test test-long faults check format bench bench-engine bench-consume bench-rebuild bench-serving lock clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -63,6 +63,7 @@ bench: $(STAMP) ## the benchmarks, with machine and date
 	$(BIN)/python -m benchmarks.engine
 	$(BIN)/python -m benchmarks.consuming
 	$(BIN)/python -m benchmarks.recovery
+	-$(BIN)/python -m benchmarks.serving # its goals are aims: see docs/benchmarks.md
 
 bench-engine: $(STAMP) ## the engine alone: latency, throughput, and where the time goes
 	$(BIN)/python -m benchmarks.engine
@@ -73,6 +74,9 @@ bench-rebuild: $(STAMP) ## a rebuild of 1,000,000 facts, beside its floors: LOG=
 bench-consume: $(STAMP) ## a function that does nothing beside plain aiokafka, and how soon a dead worker's work goes on
 	$(BIN)/python -m benchmarks.consuming
 	$(BIN)/python -m benchmarks.recovery
+
+bench-serving: $(STAMP) ## how soon the API and the pages answer with 100,000 videos in the tables: VIDEOS_SERVED=100000
+	$(BIN)/python -m benchmarks.serving --videos $(or $(VIDEOS_SERVED),100000)
 
 lock: $(STAMP) ## pins the dependencies anew
 	$(BIN)/uv pip compile -q pyproject.toml --all-extras --universal --python-version 3.11 --generate-hashes --no-header -o requirements.lock

@@ -1,1 +1,1 @@
-"""What we do about it: the five functions of the pipeline and delete-video, and what they need of the world."""
+"""What we do about it: the pipeline's five functions, delete-video, send-webhooks, and what they need of the world."""

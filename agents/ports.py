@@ -6,11 +6,12 @@ from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 from schemas.batch import Chosen, EmbeddingsBatchReprocess
 from schemas.event import Coordinates
 from schemas.transcription import TranscriptionCompleted, TranscriptSegment
+from schemas.webhook import Kind, Message
 from streams.retry import Blocked, Paced, Refused, Unavailable
 from streams.stage import PaidCall
 
@@ -69,6 +70,18 @@ class EmbeddingBusy(Paced):
 
 class EmbeddingBlocked(Blocked):
     """The embedding provider cannot be used with this key (401, 403), or its account has no quota left."""
+
+
+class WebhookRefused(Refused):
+    """The receiver does not take this message (4xx), redirects, or is where nobody may connect to."""
+
+
+class WebhookUnavailable(Unavailable):
+    """The receiver is away, failed, or gave no answer in time (5xx, timeout)."""
+
+
+class WebhookBusy(Paced):
+    """The receiver says when to come again (429 or 503 with Retry-After)."""
 
 
 class TranscriptMissing(Refused):
@@ -223,4 +236,21 @@ class Notifier(Protocol):
 
     async def notify(self, subject: str, text: str) -> tuple[str, str]:
         """Sends, and gives the channel and the target that it went to."""
+        ...
+
+
+class Webhooks(Protocol):
+    """Receivers outside, each by its address without what may be secret in it."""
+
+    def wanting(self, kind: Kind, creator_id: str) -> list[str]:
+        """Those that want to hear of such an ending of a video of this creator."""
+        ...
+
+    async def deliver(self, target: str, id: str, message: Message) -> Literal["sent", "gone"]:
+        """Sends a signed message. `id` is of what the message is about: who gets it twice sees the same. Gone: the
+        receiver says that it is none any more.
+
+        Raises:
+            WebhookRefused, WebhookUnavailable, WebhookBusy.
+        """
         ...

@@ -13,6 +13,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # they are th
     ResourceType,
 )
 
+from schemas.event import Coordinates
 from schemas.topics import TOPICS, Topic
 from streams.kafka import BrokerAway, Cluster
 
@@ -37,6 +38,7 @@ class Group:
     name: str
     members: int
     lag: int
+    waiting: tuple[Coordinates, ...] = ()  # the first record of each partition that it has not done
 
 
 def differences(topic: Topic, there: OnBroker) -> list[str]:
@@ -77,14 +79,25 @@ class Broker:
         for name, topics in wanted:
             places = [(t, p) for t in topics for p in range(partitions.get(t, 0))]
             committed = self._committed(name)
-            lag = sum(max(0, ends[place] - committed.get(place, 0)) for place in places)
-            found.append(Group(name, members[name], lag))
+            behind = {place: committed.get(place, 0) for place in places if ends[place] > committed.get(place, 0)}
+            waiting = tuple(Coordinates(topic=t, partition=p, offset=at) for (t, p), at in behind.items())
+            lag = sum(ends[place] - at for place, at in behind.items())
+            found.append(Group(name, members[name], lag, waiting))
         return found
+
+    def spans(self) -> dict[str, list[tuple[int, int]]]:
+        """First and next offset of each partition of those of our topics that are there."""
+        partitions = self._partitions()
+        begins = self._offsets(partitions, OffsetSpec.earliest())  # type: ignore[no-untyped-call]  # it has no types
+        ends = self.ends(partitions)
+        return {name: [(begins[name, p], ends[name, p]) for p in range(count)] for name, count in partitions.items()}
 
     def ends(self, partitions: dict[str, int]) -> Ends:
         """The offset after the last record of each partition."""
-        latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]  # it has no types
-        places = {TopicPartition(t, p): latest for t, count in partitions.items() for p in range(count)}
+        return self._offsets(partitions, OffsetSpec.latest())  # type: ignore[no-untyped-call]  # it has no types
+
+    def _offsets(self, partitions: dict[str, int], which: OffsetSpec) -> Ends:
+        places = {TopicPartition(t, p): which for t, count in partitions.items() for p in range(count)}
         try:
             futures = self._admin.list_offsets(places, request_timeout=SECONDS) if places else {}
             return {(at.topic, at.partition): future.result(SECONDS).offset for at, future in futures.items()}

@@ -37,6 +37,22 @@ async def cancel(settings: Settings, video_id: str, creator_id: str | None, reas
     return {"videoId": video_id, "creatorId": video["creatorId"], "runId": video["runId"]}
 
 
+async def cancel_run(settings: Settings, run_id: str, reason: str) -> dict[str, Any]:
+    """Calls one run off, as `cancel` does a video's newest.
+
+    Raises:
+        NoSuchVideo, RunIsOver.
+    """
+    async with app.projection_pool(settings, most=1) as pool:
+        row = await pool.fetchrow(queries.SQL["run"], run_id)
+    if row is None:
+        raise queries.NoSuchVideo(f"no run {run_id} is known")
+    if row["status"] in ("completed", "failed"):
+        raise queries.RunIsOver(f"run {run_id} of video {row['video_id']!r} is over already: it {row['status']}")
+    await call_off(settings, [Run(row["creator_id"], row["video_id"], run_id)], reason)
+    return {"videoId": row["video_id"], "creatorId": row["creator_id"], "runId": run_id}
+
+
 async def call_off(settings: Settings, runs: Sequence[Run], reason: str) -> None:
     """Calls runs off. The facts come first: a mark that was lost with the journal is read back from them."""
     if not runs:

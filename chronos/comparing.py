@@ -11,6 +11,7 @@ from chronos import app, spaces
 from chronos.adapters import vectors
 from chronos.config import Settings
 from chronos.embedders import Embedders, NoSuchSpace, parts_of
+from chronos.plans import name_of
 from chronos.switching import Answers
 from streams.postgres import Pool
 
@@ -41,6 +42,10 @@ class Comparison:
     answers: tuple[Answers, ...]
 
     @property
+    def id(self) -> str:
+        return name_of([self.before, self.after, self.lacking])
+
+    @property
     def overlap(self) -> float:
         """Recall at 10 against the active space: the mean share of its ten hits that the new one has among its ten."""
         return fmean(one.overlap for one in self.answers) if self.answers else 1.0
@@ -58,6 +63,7 @@ class Comparison:
     def to_json(self) -> dict[str, Any]:
         recall = self.recall()
         return {
+            "plan": self.id,
             "from": self.before,
             "to": self.after,
             "lacking": self.lacking,
@@ -120,6 +126,35 @@ async def _nearest(pool: Pool, embedders: Embedders, text: str, pair: tuple[str,
 
 def _name(creator_id: str, video_id: str, start: float) -> str:
     return f"{creator_id}/{video_id}@{start:.0f}"
+
+
+@dataclass(frozen=True)
+class Wish:
+    """A space that search shall use, if its answers are enough like those of before."""
+
+    space: str
+    min_overlap: float | None = None
+    questions: Sequence[str] | None = None
+    partial: bool = False  # also where videos are missing
+
+
+async def compare_for(settings: Settings, wish: Wish) -> Comparison:
+    """What speaks for and against a wish: questions are asked where it depends on their answers.
+
+    Raises:
+        NoSuchSpace.
+    """
+    return await compare(settings, wish.space, (wish.questions or []) if wish.min_overlap is not None else None)
+
+
+async def switch(settings: Settings, wish: Wish, found: Comparison, reason: str | None) -> str | None:
+    """Has search use the space from its next question on; gives the one before.
+
+    Raises:
+        TooDifferent, NoSuchSpace, NotFolded.
+    """
+    gate(found, wish.min_overlap, partial=wish.partial)
+    return await spaces.switch(settings, wish.space, reason)
 
 
 def gate(comparison: Comparison, min_overlap: float | None, *, partial: bool) -> None:

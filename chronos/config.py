@@ -12,11 +12,20 @@ from urllib.parse import unquote, urlsplit
 from pydantic import AliasChoices, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from chronos import webhooks
 from chronos.devstack.home import Info, read_dev_json
+from chronos.webhooks import Endpoint
 from streams.redaction import keep_secret
 
 LOCAL_SPEECH, LOCAL_EMBEDDING, LOCAL_DIMENSIONS = "whisper-tiny.en", "multilingual-e5-small", 384
 SPEECH, EMBEDDING, DIMENSIONS = "gpt-transcribe", "text-embedding-3-small", 1536
+
+UNLIMITED = "unlimited"
+SENDING_RATE = "1200/minute"
+"""20 a second of one key, each with up to 1,000 events. Much below, a producer that sends its videos one by one would
+feel it; without a rate, one client keeps all others from the broker."""
+READING_RATE = "6000/minute"
+"""100 a second: a page of the console may ask for ten things, and several people may share a key."""
 
 MICRO_USD_PER_MINUTE: Mapping[str, int] = {
     "whisper-1": 6_000,
@@ -99,6 +108,16 @@ class Settings(BaseSettings):
         default=(), description="Keys that may retry, rewind, switch and so on, and read."
     )
 
+    webhooks: tuple[Endpoint, ...] = Field(
+        default=(), description="Who is told of the endings of videos: [{url, secret, creator?, events?}]."
+    )
+    sending_rate: str | None = Field(
+        default=None, description=f"How often one key may send: {SENDING_RATE} where keys are needed, or {UNLIMITED}."
+    )
+    reading_rate: str | None = Field(
+        default=None, description=f"How often one key may read: {READING_RATE} where keys are needed, or {UNLIMITED}."
+    )
+
     parallel_calls: int = Field(default=16, ge=1, description="Paid calls in the air, for each process.")
     ai_timeout: float = Field(default=120.0, gt=0, description="Seconds without a sign of the provider.")
     session_timeout: float = Field(default=10.0, ge=6.0, description="Seconds until a killed worker's work moves on.")
@@ -115,6 +134,20 @@ class Settings(BaseSettings):
         if not isinstance(given, str):
             return given
         return json.loads(given) if given.lstrip().startswith("[") else [one for one in given.split(",") if one.strip()]
+
+    @field_validator("sending_rate", "reading_rate")
+    @classmethod
+    def _is_rate(cls, given: str | None) -> str | None:
+        if given and given != UNLIMITED:
+            from limits import parse  # few commands need it
+
+            try:
+                fits = parse(given).amount > 0
+            except ValueError:
+                fits = False
+            if not fits:
+                raise ValueError(f"{given!r} is no rate: 1200/minute, 20/second and {UNLIMITED} are")
+        return given
 
     @field_validator("https_hosts")
     @classmethod
@@ -151,10 +184,16 @@ class Settings(BaseSettings):
         return given
 
     @model_validator(mode="after")
+    def _may_be_told(self) -> Self:
+        webhooks.check(self.webhooks, allow_own=self.allow_private_addresses)
+        return self
+
+    @model_validator(mode="after")
     def _keep_secrets(self) -> Self:
         """Whoever knows the settings shows none of their secrets from now on."""
         key = self.openai_api_key.get_secret_value() if self.openai_api_key else None
         keep_secret(key, *_passwords(self.database_url, self.openai_base_url, self.storage_url))
+        keep_secret(*(secret.get_secret_value() for endpoint in self.webhooks for secret in endpoint.secret))
         return self
 
     @classmethod

@@ -7,14 +7,16 @@ backlog. Only one member works at a time, and an offset is committed after the b
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 
-from chronos import app
+from chronos import app, operations
 from chronos.config import Settings
 from chronos.letters import AnotherAtWork, Choice, NoSuchLetter, Plan, Summary, plan, summary
 from schemas.event import Coordinates
@@ -43,6 +45,22 @@ class Outcome:
     refused: list[tuple[Summary, str]] = field(default_factory=list)
 
 
+def to_json(planned: Plan, done: Outcome | None) -> dict[str, Any]:
+    """As `deadletters redrive --json` and `drop --json` say it."""
+    refused = done.refused if done else planned.refused
+    return {
+        "executed": done is not None,
+        "plan": planned.id,
+        "letters": [one.to_json() for one in planned.chosen],
+        "topics": planned.by_topic(),
+        "refused": [{**one.to_json(), "why": why} for one, why in refused],
+        "staying": len(planned.staying),
+        "redriven": done.redriven if done else 0,
+        "dropped": done.dropped if done else 0,
+        "writtenAgain": done.moved if done else planned.moving(),
+    }
+
+
 async def backlog(settings: Settings, progress: Progress = lambda what, share: None) -> list[Summary]:
     """All letters that are not done with, the oldest first."""
     ids = await app.topic_ids(settings)
@@ -66,13 +84,8 @@ async def letter(settings: Settings, name: str) -> Letter:
     Raises:
         NoSuchLetter.
     """
-    partition, at, offset = name.partition("@")
-    if at and partition.isdecimal() and offset.isdecimal():
-        place = Coordinates(topic=TOPIC, partition=int(partition), offset=int(offset))
-    elif name.isdecimal() and 0 < int(name) <= len(letters := await backlog(settings)):
-        chosen = letters[int(name) - 1]
-        place = Coordinates(topic=TOPIC, partition=chosen.partition, offset=chosen.offset)
-    else:
+    place = await _place(settings, name)
+    if place is None:
         raise NoSuchLetter(f"no letter {name!r} is in the backlog; `chronos deadletters list` has their places")
     record = await asyncio.to_thread(LogReader(app.cluster(settings)).at, place)
     if record is None:
@@ -80,30 +93,55 @@ async def letter(settings: Settings, name: str) -> Letter:
     return read_letter(record)
 
 
+async def _place(settings: Settings, name: str) -> Coordinates | None:
+    """Where the letter of a name may stand."""
+    if found := re.fullmatch(r"([0-9]{1,6})@([0-9]{1,18})", name):
+        there = int(found[1]) < (await app.topic_ids(settings))[TOPIC][1]
+        return Coordinates(topic=TOPIC, partition=int(found[1]), offset=int(found[2])) if there else None
+    if re.fullmatch(r"[0-9]{1,9}", name) and 0 < int(name) <= len(letters := await backlog(settings)):
+        chosen = letters[int(name) - 1]
+        return Coordinates(topic=TOPIC, partition=chosen.partition, offset=chosen.offset)
+    return None
+
+
 async def planned(
     settings: Settings, choice: Choice, *, force: bool, drop: bool, progress: Progress = lambda what, share: None
 ) -> Plan:
-    """What would be done with the backlog as it is now."""
+    """What would be done with the backlog as it is now.
+
+    Raises:
+        NoSuchLetter: one that was named is not there.
+    """
     letters = await backlog(settings, progress)
     async with app.projection_pool(settings, most=1) as pool:
         await prepare(pool)
         deleted = await Eraser(pool).deletions((letter.creator, letter.video) for letter in letters)
-    return plan(letters, choice, force=force, drop=drop, deleted=deleted)
+    found = plan(letters, choice, force=force, drop=drop, deleted=deleted)
+    found.know(choice.ids)
+    return found
 
 
-async def carry_out(
-    settings: Settings, wanted: Plan, *, drop: bool, progress: Progress = lambda what, share: None
+async def execute(
+    settings: Settings, wanted: Plan, reason: str | None, progress: Progress = lambda what, share: None
 ) -> Outcome:
-    """Sends what is chosen back to its topics (or drops it), and moves the group's offset behind it.
+    """Sends what is chosen back to its topics (or drops it), moves the group's offset behind it, and tells of it.
 
     Raises:
         AnotherAtWork: nothing was lost; what was sent before is committed.
     """
+    done = await _carry_out(settings, wanted, progress)
+    planned = {"letters": [one.id for one in wanted.chosen]}
+    outcome = {"redriven": done.redriven, "dropped": done.dropped}
+    await operations.tell(settings, "drop" if wanted.drop else "redrive", TOPIC, reason, planned, outcome)
+    return done
+
+
+async def _carry_out(settings: Settings, wanted: Plan, progress: Progress) -> Outcome:
     if not wanted.chosen:
         return Outcome(refused=list(wanted.refused))
     ids = await app.topic_ids(settings)
     outbox = Outbox(app.cluster(settings))
-    work = _Work(settings, wanted, outbox, app.codec(ids), drop=drop)
+    work = _Work(settings, wanted, outbox, app.codec(ids))
     total, done = len(wanted.chosen) + wanted.moving(), 0
     try:
         async with _member(settings, wanted.ends()) as member:
@@ -120,9 +158,9 @@ async def carry_out(
 class _Work:
     """What happens to each letter, in the order of the log."""
 
-    def __init__(self, settings: Settings, wanted: Plan, outbox: Outbox, codec: Codec, *, drop: bool) -> None:
+    def __init__(self, settings: Settings, wanted: Plan, outbox: Outbox, codec: Codec) -> None:
         self._chosen = {letter.id for letter in wanted.chosen}
-        self._outbox, self._codec, self._drop = outbox, codec, drop
+        self._outbox, self._codec, self._drop = outbox, codec, wanted.drop
         self._reader = LogReader(app.cluster(settings))
         self._sent: dict[tuple[str, int, int], asyncio.Future[str | None]] = {}
         self.outcome = Outcome(refused=list(wanted.refused))

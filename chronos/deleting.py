@@ -10,6 +10,7 @@ from typing import Any
 from chronos import app, operations, queries
 from chronos.config import Settings
 from chronos.pipeline import TABLES
+from chronos.plans import name_of
 from chronos.sending import sender
 from projections.deletions import is_about_videos
 from schemas.deletion import VideoDelete
@@ -40,8 +41,12 @@ class Plan:
     shared: int
     """Paid results that others use too, and that stay."""
 
+    @property
+    def id(self) -> str:
+        return name_of([self.video_id, self.creator_id, self.rows, self.results, self.shared])
+
     def to_json(self) -> dict[str, Any]:
-        who = {"videoId": self.video_id, "creatorId": self.creator_id}
+        who = {"plan": self.id, "videoId": self.video_id, "creatorId": self.creator_id}
         return {**who, "rows": self.rows, "paidResults": self.results, "sharedResults": self.shared}
 
 

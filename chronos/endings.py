@@ -41,6 +41,10 @@ ENDINGS: Mapping[type[BaseException], Ending] = {
     ports.EmbeddingBusy: "paced",
     ports.EmbeddingBlocked: "blocked",
     NonsenseAnswer: "retried",
+    # receivers of webhooks: which status is which is in chronos/adapters/webhooks.py
+    ports.WebhookRefused: "final",
+    ports.WebhookUnavailable: "retried",
+    ports.WebhookBusy: "paced",
     # the log
     ports.TranscriptMissing: "final",
     TooLarge: "final",

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
+from chronos.plans import name_of
 from schemas.event import Coordinates
 
 TOKENS_A_SECOND = 7  # of speech: 200 words a minute, 1.5 tokens a word, a quarter of them twice in overlapping chunks
@@ -20,6 +22,11 @@ COMMANDS = {
     "delete-video": "video.delete",
 }
 """What is sent when a function's failure is to be tried again: always a command, never a fact."""
+
+SAME_EVENT = ("send-webhooks",)
+"""Functions whose failed event is processed again where it stands: it is a fact, and no command leads to it alone."""
+
+RETRIED = (*COMMANDS, *SAME_EVENT)
 
 
 @dataclass(frozen=True)
@@ -44,8 +51,9 @@ class Failure:
     embedded: float = 0.0  # tokens of it that are paid for
 
     @property
-    def command(self) -> str:
-        return COMMANDS[self.function]
+    def command(self) -> str | None:
+        """None: the event itself is processed again."""
+        return COMMANDS.get(self.function)
 
 
 @dataclass(frozen=True)
@@ -77,22 +85,29 @@ class Prices:
 
 
 def choose(failures: Iterable[Failure], chosen: Filter, *, even_over: bool = False) -> list[Failure]:
-    """One failure for each video, the oldest first.
+    """One failure for each video, and for each message that its receivers have not got, the oldest first.
 
     A video's newest failure speaks for it: an older one of the same run was overcome. With `even_over`, videos that
     were retried or completed since are taken as well, each by the newest failure that is meant.
     """
-    known = [failure for failure in failures if failure.function in COMMANDS]
+    known = [failure for failure in failures if failure.function in RETRIED]
     if even_over:
         return _newest(failure for failure in known if chosen.takes(failure))
     return [failure for failure in _newest(f for f in known if f.standing) if chosen.takes(failure)]
 
 
 def _newest(failures: Iterable[Failure]) -> list[Failure]:
-    found: dict[tuple[str | None, str], Failure] = {}
+    found: dict[tuple[object, ...], Failure] = {}
     for failure in sorted(failures, key=lambda failure: (failure.failed_at, failure.id)):
-        found[failure.creator, failure.video or f"\0{failure.id}"] = failure
+        found[_about(failure)] = failure
     return sorted(found.values(), key=lambda failure: (failure.failed_at, failure.id))
+
+
+def _about(failure: Failure) -> tuple[object, ...]:
+    """Failures about the same thing are tried again once: a video, a batch, or an event that is processed again."""
+    if failure.command is None:
+        return failure.function, failure.origin
+    return failure.creator, failure.video or f"\0{failure.id}"
 
 
 def cost(failure: Failure, prices: Prices) -> int | None:
@@ -106,7 +121,7 @@ def cost(failure: Failure, prices: Prices) -> int | None:
             return _speech(failure, prices)
         case "generate-embeddings":
             return _embedding(failure.transcript_bytes, failure.embedded, prices)
-        case "delete-video":
+        case "delete-video" | "send-webhooks":
             return 0
         case _:
             return None if prices.million_tokens else 0
@@ -141,3 +156,43 @@ class Bill:
 def bill(costs: Iterable[int | None]) -> Bill:
     costs = list(costs)
     return Bill(sum(cost or 0 for cost in costs), sum(cost is None for cost in costs))
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be tried again, each with what that costs at most, where it is known."""
+
+    failures: Sequence[Failure]
+    costs: Sequence[int | None]
+
+    @property
+    def id(self) -> str:
+        return name_of([[failure.id for failure in self.failures], list(self.costs)])
+
+    @property
+    def bill(self) -> Bill:
+        return bill(self.costs)
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "plan": self.id,
+            "costMicroUsd": self.bill.micro_usd,
+            "unknownCosts": self.bill.unknown,
+            "failures": [_json(f, cost) for f, cost in zip(self.failures, self.costs, strict=True)],
+        }
+
+
+def _json(failure: Failure, cost: int | None) -> dict[str, Any]:
+    return {
+        "failureId": failure.id,
+        "videoId": failure.video,
+        "creatorId": failure.creator,
+        "runId": failure.run,
+        "function": failure.function,
+        "attempts": failure.attempts,
+        "error": {"type": failure.type, "message": failure.message, "retryable": failure.retryable},
+        "failedAt": failure.failed_at.isoformat(),
+        "event": failure.origin.model_dump(),
+        "command": failure.command,
+        "costMicroUsd": cost,
+    }

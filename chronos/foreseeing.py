@@ -16,7 +16,7 @@ from chronos.adapters.log_transcripts import LogTranscripts
 from chronos.adapters.projected_spaces import ProjectedSpaces
 from chronos.config import Settings
 from chronos.embedders import Embedders
-from chronos.working import chunking, cutting, shape, speech
+from chronos.working import chunking, cutting, fitted, shape, speech
 from schemas.transcription import AudioExtracted
 from streams.codec import Codec, Received, Undecodable
 from streams.erasing import Eraser
@@ -48,7 +48,7 @@ class Foreseer:
     """Looks ahead for one function, as it would work with these settings. `pool` finds the projection's tables too."""
 
     def __init__(self, settings: Settings, function: Function, codec: Codec, pool: Pool) -> None:
-        self._settings, self._function, self._codec, self._pool = settings, function, codec, pool
+        self._settings, self._function, self._codec, self._pool = settings, fitted(settings, function), codec, pool
         self._journal, self._eraser, self._reckoning = Journal(pool), Eraser(pool), Reckoning(Purchases(pool))
         self.fingerprint = function.fingerprint(shape(settings, function))
         self._embedders = Embedders(settings)
@@ -77,6 +77,14 @@ class Foreseer:
         for received in asked:
             if received.id not in over:
                 await self._foresee(received, into)
+
+    async def price(self, record: Record, into: Foresight) -> None:
+        """Adds what a new run of this record would need."""
+        into.events += 1
+        if (received := self._read(record)) is None:
+            into.passed_over += 1
+        else:
+            await self._foresee(received, into)
 
     def _read(self, record: Record) -> Received | None:
         try:

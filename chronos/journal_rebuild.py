@@ -10,6 +10,7 @@ from uuid import UUID
 from pydantic import TypeAdapter
 
 from agents.generate_embeddings import spaces_choice
+from agents.send_webhooks import CHANNEL, delivery
 from chronos import app
 from chronos.config import Settings
 from schemas.batch import BatchExpanded, Chosen
@@ -101,6 +102,8 @@ def kept(received: Received) -> Iterator[Kept]:
             yield KeptChoice(place, json.dumps(event.spaces).encode())
         case VideoDeleted():
             yield KeptDeletion(event.creator_id, event.video_id, received.run_id)
+        case NotificationSent() if event.channel == CHANNEL:
+            yield KeptChoice(f"{name}/{received.cause_id}/{delivery(event.target)}", event.status.encode())
         case BatchExpanded():
             yield KeptChoice(f"{name}/{received.cause_id}/choose", _CHOSEN.dump_json(event.chosen))
         case _:
@@ -143,7 +146,10 @@ def _run(received: Received, function: str, fingerprint: str) -> KeptRun:
 
 
 def _ends(event: Event) -> bool:
-    """Whether it is the last event of its function, in the last space where there are several."""
+    """Whether it is the last event of its function, in the last space where there are several. Of receivers of webhooks
+    others may be to follow: a run of theirs that is rewound then finds what was delivered, and sends nothing."""
+    if isinstance(event, NotificationSent) and event.channel == CHANNEL:
+        return False
     return isinstance(event, ENDINGS) and not (isinstance(event, EmbeddingsCompleted) and event.left)
 
 

@@ -6,10 +6,13 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any
 
 from pydantic_core import from_json
 
 from chronos.conditions import Condition, all_hold
+from chronos.plans import name_of
+from chronos.showing import as_text
 from schemas.avro import Undecodable
 from schemas.event import Coordinates
 from schemas.topics import DEAD_LETTER, TOPICS
@@ -57,6 +60,21 @@ class Summary:
     @property
     def id(self) -> str:
         return f"{self.partition}@{self.offset}"
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "letter": self.id,
+            "at": self.at.isoformat(),
+            "origin": self.origin.model_dump() if self.origin else None,
+            "group": self.group,
+            "type": self.type,
+            "reason": self.reason,
+            "redrives": self.redrives,
+            "bytes": self.bytes,
+            "whole": self.whole,
+            "creatorId": self.creator,
+            "videoId": self.video,
+        }
 
     def says(self, name: str) -> str | None:
         """What a condition may ask for."""
@@ -153,9 +171,24 @@ def refusal(letter: Summary, *, force: bool, deleted: Deletions = NONE_DELETED) 
 class Plan:
     """What is to be done with a backlog. Letters that are neither chosen nor dropped stay in it."""
 
+    drop: bool = False  # else they are sent back to where they came from
+
     chosen: list[Summary] = field(default_factory=list)
     refused: list[tuple[Summary, str]] = field(default_factory=list)
     staying: list[Summary] = field(default_factory=list)
+
+    @property
+    def id(self) -> str:
+        return name_of([self.drop, sorted(letter.id for letter in self.chosen)])
+
+    def know(self, ids: Iterable[str]) -> None:
+        """
+        Raises:
+            NoSuchLetter: some are not in the backlog.
+        """
+        known = {one.id for one in (*self.chosen, *self.staying, *(one for one, _ in self.refused))}
+        if unknown := sorted(set(ids) - known):
+            raise NoSuchLetter(f"not in the backlog: {', '.join(unknown)}; `chronos deadletters list` has the places")
 
     def ends(self) -> dict[int, int]:
         """Up to where the group's offset can go, by partition: behind the last letter that is done with."""
@@ -184,7 +217,7 @@ def plan(
     deleted: Deletions = NONE_DELETED,
 ) -> Plan:
     """Sorts a backlog. What is dropped needs no place to go back to."""
-    found = Plan()
+    found = Plan(drop)
     for letter in backlog:
         if not choice.takes(letter):
             found.staying.append(letter)
@@ -193,3 +226,27 @@ def plan(
         else:
             found.chosen.append(letter)
     return found
+
+
+def whole_json(letter: Letter) -> dict[str, Any]:
+    """A letter with its bytes."""
+    return {
+        "letter": f"{letter.record.partition}@{letter.record.offset}",
+        "at": datetime.fromtimestamp(letter.written_ms / 1000, UTC).isoformat(),
+        "origin": letter.origin.model_dump() if letter.origin else None,
+        "group": letter.group,
+        "reason": letter.reason,
+        "redrives": letter.redrives,
+        "whole": letter.whole,
+        "bytes": letter.bytes,
+        "sha256": letter.sha256,
+        "headers": [{"name": name, **_value(value)} for name, value in letter.record.headers],
+        "key": _value(letter.record.key),
+        "value": _value(letter.record.value),
+    }
+
+
+def _value(value: bytes | None) -> dict[str, str | None]:
+    """Bytes as text where they are text, else as hex; both null where there are none."""
+    text = None if value is None else as_text(value)
+    return {"text": text, "hex": None if value is None or text is not None else value.hex()}

@@ -100,6 +100,28 @@ def targets(way: Way, ground: Ground, at: Callable[[datetime], Offsets]) -> dict
     return found
 
 
+def only_one(ways: Mapping[str, Way | None], *, asked: bool) -> Way | None:
+    """The one way that was given, by the names that people know them by; none, where it is asked by question.
+
+    Raises:
+        BadWay.
+    """
+    given = {name: way for name, way in ways.items() if way is not None}
+    if asked and given:
+        raise BadWay(f"say it by question or by offset, not both: {', '.join(given)}")
+    if not asked and len(given) != 1:
+        raise BadWay(f"say where to in one way, not {len(given)}: {', '.join(given or ways)}, or --where")
+    return next(iter(given.values()), None)
+
+
+def ago(text: str, now: datetime) -> Moment:
+    """Before so long, as `PT2H`."""
+    try:
+        return Moment(now - parse_duration(text))
+    except OverflowError:
+        raise BadWay(f"{text!r} ago is before all calendars") from None
+
+
 def parse_moment(text: str) -> datetime:
     """`2026-11-25T08:30:00.000`, with or without a zone: without one it is UTC, as for Kafka's tool."""
     try:
@@ -126,18 +148,25 @@ def parse_duration(text: str) -> timedelta:
 def parse_file(text: str, group: str) -> Listed:
     """Lines of `topic,partition,offset` or `group,topic,partition,offset`, as Kafka's tool exports and reads them."""
     found: dict[Place, int] = {}
-    for number, row in enumerate(csv.reader(io.StringIO(text)), 1):
+    for number, row in enumerate(_rows(text), 1):
         if not row:
             continue
         fields = [field.strip() for field in row]
         if len(fields) == 4 and fields[0] == group:
             fields = fields[1:]
-        if len(fields) != 3 or not (fields[1].isdigit() and fields[2].isdigit()):
+        if len(fields) != 3 or not all(re.fullmatch(r"[0-9]{1,18}", field) for field in fields[1:]):
             raise BadWay(f"line {number}: {','.join(row)!r} is not topic,partition,offset of group {group}")
         found[fields[0], int(fields[1])] = int(fields[2])
     if not found:
         raise BadWay("the file lists no partition")
     return Listed(found)
+
+
+def _rows(text: str) -> list[list[str]]:
+    try:
+        return list(csv.reader(io.StringIO(text)))
+    except csv.Error as error:
+        raise BadWay(f"these are no lines of topic,partition,offset: {error}") from error
 
 
 def to_csv(offsets: Offsets) -> str:

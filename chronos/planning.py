@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import json
 from collections.abc import AsyncIterator, Callable, Container, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -17,11 +15,13 @@ from chronos.config import Settings
 from chronos.foreseeing import Foreseer, Foresight
 from chronos.offsets import BadWay, Ground, Place, Way, scope, targets
 from chronos.pipeline import EVENTS, FUNCTIONS, PROJECTION_GROUP
+from chronos.plans import name_of
 from chronos.replaced import replaced
 from schemas.event import Coordinates
 from streams import postgres
 from streams.journal import Rewind, prepare
 from streams.postgres import Pool, load_queries
+from streams.progress import Progress
 from streams.reading import LogReader, LogScan, committed, offsets_at
 from streams.record import Record
 from streams.stage import Function
@@ -36,10 +36,6 @@ NEXT = 1 << 30  # a rewind's number is greater than all that were
 
 class NoSuchGroup(Exception):
     """No function and no projection has such a group."""
-
-
-class PlanIsStale(Exception):
-    """The log or the journal has moved past the plan in a way that matters."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +57,15 @@ class Plan:
         to = sorted((topic, partition, target) for (topic, partition), (_, target) in self.moves.items())
         only = [(place.topic, place.partition, place.offset) for place in self.chosen or ()]
         says = [self.group, to, only, self.reemit, self.foresight.runs, needs.calls, needs.cost_micro_usd, self.skipped]
-        return hashlib.sha256(json.dumps(says).encode()).hexdigest()[:8]
+        return name_of(says)
+
+    def allow(self, *, skip: bool) -> None:
+        """
+        Raises:
+            BadWay: it passes over events, and nobody said that this is meant.
+        """
+        if self.skipped and not skip:
+            raise BadWay(f"{self.skipped} events would never be processed: say --skip (or `skip`) if that is meant")
 
     @property
     def targets(self) -> dict[Place, int]:
@@ -128,6 +132,27 @@ async def ground(settings: Settings, group: str, topics: Sequence[str] = ()) -> 
     return Ground(ends, await asyncio.to_thread(committed, cluster, group, ends))
 
 
+async def standing(settings: Settings, group: str) -> tuple[str, Ground, dict[Place, int]]:
+    """A group's full name, where it stands, and where rewinds want it to be that were not carried out yet.
+
+    Raises:
+        NoSuchGroup.
+    """
+    name = await _active(settings, full_name(group))
+    ids = await app.topic_ids(settings)
+    async with journal_pool(settings) as pool:
+        wishes = (await Progress(pool, ids).wanted([name])).get(name, {})
+    return name, await ground(settings, name), {place: wish.offset for place, wish in wishes.items()}
+
+
+async def _active(settings: Settings, group: str) -> str:
+    """The group of the side that is looked at, where the projection is meant."""
+    if group != PROJECTION_GROUP:
+        return group
+    async with sides.one_connection(settings) as connection:
+        return await sides.active_group(connection)
+
+
 def _as_new(here: Ground, topics: Container[str]) -> Ground:
     """A group that says nothing of a partition of a topic that was made anew or has grown stands at its beginning."""
     begun = {place: low for place, (low, _) in here.ends.items() if place[0] in topics}
@@ -148,14 +173,12 @@ async def plan(
     Raises:
         NoSuchGroup, BadWay: with the remedy.
     """
-    if group == PROJECTION_GROUP:
-        async with sides.one_connection(settings) as connection:
-            group = await sides.active_group(connection)
+    group = await _active(settings, group)
     here = _as_new(await ground(settings, group, topics), await replaced(settings, group))
     cluster = app.cluster(settings)
 
     def at(moment: datetime) -> dict[Place, int]:
-        return offsets_at(cluster, here.ends, int(moment.timestamp() * 1000))
+        return offsets_at(cluster, here.ends, max(0, int(moment.timestamp() * 1000)))
 
     found = await asyncio.to_thread(targets, way, here, at)
     if not found:
@@ -197,6 +220,16 @@ async def plan_chosen(
     return Plan(group, {}, reemit, foresight, 0, seconds, places)
 
 
+async def price(settings: Settings, function: Function, place: Coordinates) -> Foresight:
+    """What a function would need if it were given anew what stands at a place, whatever became of that before."""
+    foresight = Foresight()
+    record = await asyncio.to_thread(LogReader(app.cluster(settings)).at, place)
+    async with _foreseer(settings, function) as (foreseer, _):
+        if record is not None:
+            await foreseer.price(record, foresight)
+    return foresight
+
+
 def _read_chosen(reader: LogReader, places: Sequence[Coordinates]) -> Iterator[list[Record]]:
     for at in range(0, len(places), 500):
         found = reader.all_at(places[at : at + 500])
@@ -217,17 +250,22 @@ async def _foresee(
     reemit: bool,
 ) -> tuple[Foresight, float]:
     foresight = Foresight()
+    async with _foreseer(settings, function) as (foreseer, pool):
+        while (records := await asyncio.to_thread(next, batches, None)) is not None:
+            progress("plan", foresight.events / max(1, total))
+            await foreseer.look(records, Rewind(NEXT, reemit), foresight)
+        return foresight, await _seconds(pool, function, foresight)
+
+
+@asynccontextmanager
+async def _foreseer(settings: Settings, function: Function) -> AsyncIterator[tuple[Foreseer, Pool]]:
     async with app.projection_pool(settings, most=2) as pool:
         await prepare(pool)
-        ids = await app.topic_ids(settings)
-        foreseer = Foreseer(settings, function, app.codec(ids), pool)
+        foreseer = Foreseer(settings, function, app.codec(await app.topic_ids(settings)), pool)
         try:
-            while (records := await asyncio.to_thread(next, batches, None)) is not None:
-                progress("plan", foresight.events / max(1, total))
-                await foreseer.look(records, Rewind(NEXT, reemit), foresight)
+            yield foreseer, pool
         finally:
             await foreseer.close()
-        return foresight, await _seconds(pool, function, foresight)
 
 
 async def _seconds(pool: Pool, function: Function, foresight: Foresight) -> float:
@@ -246,15 +284,3 @@ async def journal_pool(settings: Settings) -> AsyncIterator[Pool]:
         yield pool
     finally:
         await pool.close()
-
-
-def check(planned: Plan, expected: str | None) -> None:
-    """
-    Raises:
-        PlanIsStale: it is not the plan that was shown before.
-    """
-    if expected is not None and planned.id != expected:
-        raise PlanIsStale(
-            f"plan {expected} does not hold any more: the same words now give plan {planned.id}; "
-            "look at that one, and give its name"
-        )

@@ -1,4 +1,6 @@
-"""chronos retry: what failed is asked for again, by a new command made of the record inside its function.failed."""
+"""chronos retry: what failed is asked for again, by a new command made of the record inside its function.failed.
+
+What no command leads to (a webhook's event) is processed again where it stands."""
 
 from __future__ import annotations
 
@@ -6,20 +8,25 @@ import asyncio
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
-from chronos import app
+from chronos import app, operations, queries
 from chronos.config import MICRO_USD_PER_MILLION_TOKENS, MICRO_USD_PER_MINUTE, Settings
-from chronos.failures import Failure, Filter, Prices, choose
+from chronos.failures import Failure, Filter, Plan, Prices, choose, cost
+from chronos.pipeline import FUNCTIONS
 from chronos.sending import Sender, Sent, sender
 from schemas.batch import EmbeddingsBatchReprocess
 from schemas.embedding import ChunkRequested
 from schemas.event import Coordinates, Event
 from schemas.running import FailedEvent, FunctionFailed
 from schemas.transcription import TranscriptionCompleted
+from streams.chosen import Chosen
 from streams.codec import Codec, Undecodable
 from streams.envelope import read_headers
+from streams.journal import Rewind, prepare
 from streams.kafka import TooLarge, Topics
 from streams.postgres import Pool, Row, load_queries
+from streams.progress import Progress, TopicIds
 from streams.reading import LogReader, LogScan
 from streams.record import Record
 
@@ -29,11 +36,24 @@ REASON = "retry"
 BATCH = 100  # commands in the air
 SEEN_WITHIN = 5.0  # seconds for the tables to hear of the new runs
 
-Progress = Callable[[str, float], None]  # what is done, and the share of it (0 to 1)
+Told = Callable[[str, float], None]  # what is done, and the share of it (0 to 1)
 
 
 class Gone(Exception):
     """The record of a failure cannot be had any more, or is not what failed."""
+
+
+class NothingToRetry(Exception):
+    """The video that was named has nothing that failed and still stands."""
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What is to be tried again: one video, or all that a filter takes."""
+
+    chosen: Filter
+    video: str | None = None
+    even_over: bool = False  # also what was retried or completed since
 
 
 @dataclass
@@ -41,8 +61,28 @@ class Outcome:
     """What was sent, and what was not and why."""
 
     sent: list[tuple[Failure, Sent]] = field(default_factory=list)
+    asked: list[Failure] = field(default_factory=list)  # their events are processed again by running workers
     left: list[tuple[Failure, str]] = field(default_factory=list)
     seen: bool = True  # the tables know of all new runs: who asks again at once sends nothing twice
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "sent": [{"failureId": failure.id, **_place(sent)} for failure, sent in self.sent],
+            "asked": [failure.id for failure in self.asked],
+            "left": [{"failureId": failure.id, "why": why} for failure, why in self.left],
+            "seen": self.seen,
+        }
+
+
+def _place(sent: Sent) -> dict[str, Any]:
+    place = sent.place
+    return {"topic": place.topic, "partition": place.partition, "offset": place.offset, "runId": sent.run_id}
+
+
+def to_json(plan: Plan, done: Outcome | None) -> dict[str, Any]:
+    """As `retry --json` says it."""
+    nothing: dict[str, Any] = {"sent": [], "asked": [], "left": [], "seen": None}
+    return {"executed": done is not None, **plan.to_json(), **(done.to_json() if done else nothing)}
 
 
 def prices(settings: Settings) -> Prices:
@@ -52,10 +92,26 @@ def prices(settings: Settings) -> Prices:
     return Prices(speech.get(settings.speech(), 0), embedding.get(settings.embedding(), 0))
 
 
+async def plan(settings: Settings, pool: Pool, wish: Wish) -> Plan:
+    """What would be sent, and what that would cost. Nothing is.
+
+    Raises:
+        NothingToRetry; NoSuchVideo: there is none of that name, or several creators have one.
+    """
+    found = await failures(settings, pool, wish.chosen, video=wish.video, even_over=wish.even_over)
+    if wish.video is not None:  # another creator's video of the same name must not be sent along
+        known = await queries.status(pool, wish.video, wish.chosen.creator)
+        if not found:
+            raise NothingToRetry(f"nothing of video {wish.video!r} is to be tried again: it is {known['status']}")
+    by = prices(settings)
+    return Plan(found, [cost(failure, by) for failure in found])
+
+
 async def failures(
     settings: Settings, pool: Pool, chosen: Filter, *, video: str | None = None, even_over: bool = False
 ) -> list[Failure]:
     """What is meant, the oldest failure first."""
+    await prepare(pool)  # it says what of webhooks still stands
     models = (settings.speech(), settings.embedding())
     rows = await pool.fetch(SQL["failures"], even_over, video, chosen.creator, *models)
     found = [_failure(row) for row in rows]
@@ -103,12 +159,30 @@ def _scan(settings: Settings, topic: str) -> Iterable[Record]:
         yield from batch
 
 
-async def retry(
-    settings: Settings, pool: Pool, chosen: Sequence[Failure], progress: Progress = lambda what, share: None
+async def execute(
+    settings: Settings,
+    pool: Pool,
+    planned: Plan,
+    reason: str | None,
+    progress: Told = lambda what, share: None,
 ) -> Outcome:
-    """Sends a command for each failure, and waits until the tables know of the new runs."""
+    """Does what a plan says, and tells of it on the log."""
+    done = await _retry(settings, pool, planned.failures, progress)
+    said = {"failures": [failure.id for failure in planned.failures], "costMicroUsd": planned.bill.micro_usd}
+    videos = {failure.video for failure in planned.failures}
+    target = next(iter(videos)) if len(videos) == 1 else None
+    outcome = {"sent": len(done.sent), "asked": len(done.asked), "left": len(done.left)}
+    await operations.tell(settings, "retry", target or "videos", reason, said, outcome)
+    return done
+
+
+async def _retry(settings: Settings, pool: Pool, chosen: Sequence[Failure], progress: Told) -> Outcome:
+    """Sends a command for each failure, and waits until the tables know of the new runs. Where no command leads to
+    what failed, its event is left for the function's workers to take up."""
     ids = await app.topic_ids(settings)
-    codec, outcome = app.codec(ids), Outcome()
+    codec, outcome = app.codec(ids), Outcome(asked=[failure for failure in chosen if failure.command is None])
+    await _process_again(pool, ids, outcome.asked)
+    chosen = [failure for failure in chosen if failure.command is not None]
     wanted = {failure.id for failure in chosen if failure.origin.topic != TranscriptionCompleted.name}
     progress("read", 0.0)
     events = await asyncio.to_thread(_failed_events, settings, codec, wanted) if wanted else {}
@@ -119,6 +193,16 @@ async def retry(
             progress("send", min(1.0, (at + BATCH) / len(chosen)))
     outcome.seen = await _seen(pool, [sent.run_id for failure, sent in outcome.sent if failure.video is not None])
     return outcome
+
+
+async def _process_again(pool: Pool, ids: TopicIds, failures: Sequence[Failure]) -> None:
+    places: dict[str, list[Coordinates]] = {}
+    for failure in failures:
+        places.setdefault(failure.function, []).append(failure.origin)
+    for function in FUNCTIONS:
+        if function.name in places:
+            rewind = Rewind(await Progress(pool, ids).number())
+            await Chosen(pool, ids).ask(function.group(), places[function.name], rewind)
 
 
 def _failed_events(settings: Settings, codec: Codec, wanted: set[str]) -> dict[str, FailedEvent]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +12,7 @@ from chronos import app
 from chronos.adapters import vectors
 from chronos.config import Settings
 from chronos.embedders import Embedders, parts_of
-from projections.passages import Passage, narrowed, passages
+from chronos.quoting import Quote, quotes
 from streams.postgres import Connection, Pool, Row, load_queries
 from streams.retry import Fault
 
@@ -72,8 +71,10 @@ async def search(settings: Settings, words: str, creator_id: str | None, limit: 
 
 async def find(pool: Pool, embedders: Embedders, words: str, creator_id: str | None, limit: int) -> list[Hit]:
     """As `search`, for who searches often."""
-    best = await ranked(pool, embedders, words, creator_id)
-    return [await _hit(pool, words, one) for one in best[:limit]]
+    best = (await ranked(pool, embedders, words, creator_id))[:limit]
+    async with pool.acquire() as connection:
+        said = await quotes(connection, words, [one.row for one in best])
+    return [_hit(one, quote) for one, quote in zip(best, said, strict=True)]
 
 
 async def ranked(pool: Pool, embedders: Embedders, words: str, creator_id: str | None) -> list[Ranked]:
@@ -133,34 +134,19 @@ def join(lists: Mapping[str, Sequence[Row]]) -> list[Ranked]:
     return [found[key] for key in sorted(found, key=lambda key: (-found[key].score, key))]
 
 
-async def _hit(pool: Pool, words: str, found: Ranked) -> Hit:
+def _hit(found: Ranked, quote: Quote) -> Hit:
     row = found.row
-    async with pool.acquire() as connection:
-        passage, marked = await _best_passage(connection, words, row)
     return Hit(
         video_id=row["video_id"],
         creator_id=row["creator_id"],
         title=row["title"],
-        start_seconds=passage.start,
-        end_seconds=passage.end,
-        text=passage.text,
-        marked=marked,
+        start_seconds=quote.passage.start,
+        end_seconds=quote.passage.end,
+        text=quote.passage.text,
+        marked=quote.marked,
         score=round(found.score, 6),
         ranks=found.ranks,
         chunk=row["index"],
         chunk_set_id=row["chunk_set_id"],
         transcript=(row["topic"], row["partition"], row["offset"]),
     )
-
-
-async def _best_passage(connection: Connection, words: str, row: Row) -> tuple[Passage, str]:
-    """The sentence of the chunk that has most of the words, marked, from where they stand; its first one where none
-    has any."""
-    found = passages(json.loads(row["segments"]), row["start_seconds"], row["end_seconds"])
-    if not found:
-        return Passage(row["start_seconds"], row["end_seconds"], row["body"]), row["body"]
-    number = await connection.fetchval(SQL["best_passage"], words, [passage.text for passage in found])
-    best = found[number - 1]
-    matches = await connection.fetch(SQL["matches"], words, [text for _, _, text in best.words])
-    best = narrowed(best, [(match["number"] - 1, match["lexeme"]) for match in matches])
-    return best, await connection.fetchval(SQL["marked"], words, best.text)

@@ -75,9 +75,11 @@ class Sender:
 
 
 @asynccontextmanager
-async def sender(cluster: Cluster, topic_ids: dict[str, tuple[str, int]], by: str) -> AsyncIterator[Sender]:
-    """A sender with a producer of its own, for programs that send little and end."""
-    outbox = Outbox(cluster)
+async def sender(
+    cluster: Cluster, topic_ids: dict[str, tuple[str, int]], by: str, patience: float | None = None
+) -> AsyncIterator[Sender]:
+    """A sender with a producer of its own. `patience`: see `Outbox`."""
+    outbox = Outbox(cluster, patience)
     try:
         yield Sender(outbox, topic_ids, by)
     finally:

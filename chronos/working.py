@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
+from dataclasses import replace
+from typing import Any
 
 from agents.chunker import Chunking, chunker
 from agents.cutter import Cutting
+from agents.send_webhooks import kind_of, send_webhooks
+from chronos import webhooks
 from chronos.adapters.catalogue import ProjectedCatalogue
 from chronos.adapters.log_notifier import LogNotifier
 from chronos.adapters.log_transcripts import LogTranscripts
@@ -14,7 +18,9 @@ from chronos.adapters.media import Limits, PyAvMedia
 from chronos.adapters.openai_client import connect as connect_openai
 from chronos.adapters.openai_speech import OpenAiSpeech
 from chronos.adapters.projected_spaces import ProjectedSpaces
+from chronos.adapters.reaching import Reach
 from chronos.adapters.scratch import DirectoryScratch
+from chronos.adapters.webhooks import HttpWebhooks
 from chronos.app import cluster, codec, embedders, projection_pool, store, topic_ids
 from chronos.config import MICRO_USD_PER_MINUTE, Settings
 from chronos.embedders import Embedders
@@ -49,8 +55,21 @@ def shape(settings: Settings, function: Function) -> str:
     shapes = {
         "transcribe-video": f"{settings.speech()} {cutting(settings)!r}",
         "generate-embeddings": chunker(chunking(settings)),  # the spaces are chosen for each run
+        send_webhooks.name: webhooks.shape(settings.webhooks),
     }
     return shapes.get(function.name, "")
+
+
+def fitted(settings: Settings, function: Function) -> Function:
+    """A function as the settings want it: what no receiver wants to hear of is no work of send-webhooks."""
+    if function is not send_webhooks:
+        return function
+
+    def accepts(event: Any) -> bool:
+        kind, creator = kind_of(event), event.creator_id
+        return kind is not None and any(endpoint.wants(kind, creator or "") for endpoint in settings.webhooks)
+
+    return replace(function, accepts=accepts)
 
 
 def staff(
@@ -68,8 +87,11 @@ def staff(
         "catalogue": ProjectedCatalogue(projected),
         "notifier": LogNotifier(),
         "erasure": Eraser(projected),
+        "webhooks": HttpWebhooks(settings.webhooks, Reach(allow_own=settings.allow_private_addresses)),
     }
-    return [Staff(f, {port: adapters[port] for port in f.ports}, shape(settings, f)) for f in functions]
+    return [
+        Staff(fitted(settings, f), {port: adapters[port] for port in f.ports}, shape(settings, f)) for f in functions
+    ]
 
 
 async def run_worker(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import from_json as parse_json
@@ -49,8 +49,11 @@ def is_json(value: bytes) -> bool:
     return value.removeprefix(BOM).lstrip(b" \t\r\n").startswith(b"{")
 
 
-def from_json(topic: str, value: bytes) -> Event:
+def from_json(topic: str, value: bytes, *, extra: Literal["ignore", "forbid"] = "ignore") -> Event:
     """The command that a person wrote, with camelCase or snake_case keys, bare or in the old runner's envelope.
+
+    `extra`: what becomes of fields that the command does not have. On the log they are passed over; who still waits for
+    an answer is told, since a field of that kind is mostly a misspelt one.
 
     Raises:
         Undecodable: no JSON object, too large or too deep, another topic's event, or fields that are missing or wrong:
@@ -62,7 +65,7 @@ def from_json(topic: str, value: bytes) -> Event:
     payload = _payload(topic, _object(value))
     _refuse_twins(command, payload)
     try:
-        return command.model_validate(payload)
+        return command.model_validate(payload, extra=extra)
     except ValidationError as error:
         example = f"for an example: chronos send {topic} --example"
         raise Undecodable(f"not a valid {topic}: {explain(error)} ({example})") from error

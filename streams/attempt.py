@@ -147,7 +147,7 @@ class _Run:
     def __init__(self, work: Workplace, received: Received, asked: Asked, lease: Lease) -> None:
         self._work, self._received, self._lease = work, received, lease
         self._purse = Purse(work.till, asked, lease)
-        self._steps = Steps(work.journal, received.run_id, lease, self._purse)
+        self._steps = Steps(work.journal, received, lease, self._purse)
         self._told: set[str] = set()  # tokens of the spends that this attempt has told
         speaker = Speaker(lease.key, received.run_id, lease.sequence)
         self._telling = Telling(speaker, received, work.outbox, lease.is_good)

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import structlog
+from aiokafka.partitioner import murmur2
 from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicCollection
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]  # it is there
 
@@ -63,9 +64,13 @@ class Stored:
 
 
 class Outbox:
-    """The one producer of a process. Deliveries are awaited as futures of the event loop that made it."""
+    """The one producer of a process. Deliveries are awaited as futures of the event loop that made it.
 
-    def __init__(self, cluster: Cluster) -> None:
+    `patience`: seconds after which a record that no broker took is given up, for those who have somebody waiting for an
+    answer. Without it, a broker that is away is waited for.
+    """
+
+    def __init__(self, cluster: Cluster, patience: float | None = None) -> None:
         self._producer = Producer(
             cluster.settings(
                 {
@@ -77,6 +82,7 @@ class Outbox:
                     "message.max.bytes": 8 * 1024 * 1024,
                     "queue.buffering.max.kbytes": 512 * 1024,
                     "message.timeout.ms": 0,  # a broker that is away is waited for
+                    **({} if patience is None else _hurried(patience)),
                 }
             )
         )
@@ -135,6 +141,11 @@ class Outbox:
         return int(left)
 
 
+def _hurried(patience: float) -> dict[str, Setting]:
+    """A connection is tried anew once a second: with librdkafka's own 10 s, a broker that is back would be missed."""
+    return {"message.timeout.ms": int(patience * 1000), "reconnect.backoff.max.ms": 1000}
+
+
 def _resolve(reports: Iterable[tuple[asyncio.Future[Stored], KafkaError | None, Stored | None]]) -> None:
     for future, error, stored in reports:
         if future.done():
@@ -163,6 +174,12 @@ def _condition(error: KafkaError) -> Exception:
 def _stored(message: Message) -> Stored:
     place = Coordinates(topic=message.topic() or "", partition=message.partition() or 0, offset=message.offset() or 0)
     return Stored(place, message.timestamp()[1])
+
+
+def partitions_of(key: bytes, first: int, now: int) -> set[int]:
+    """Where records of a key stand in a topic that had `first` partitions once and has `now`: as the producer above and
+    Java's choose."""
+    return {(murmur2(key) & 0x7FFFFFFF) % count for count in range(min(first, now), now + 1)}
 
 
 def to_record(message: Message) -> Record:

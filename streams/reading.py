@@ -100,6 +100,42 @@ def offsets_at(cluster: Cluster, places: Iterable[Place], moment_ms: int) -> dic
     return {(p.topic, p.partition): p.offset for p in found if p.offset >= 0}
 
 
+def oldest(cluster: Cluster, places: Iterable[Coordinates], patience: float = 2.0) -> int | None:
+    """When the oldest was written (ms) of the records that stand at places of different partitions, as far as that can
+    be seen in time; None where none was. Blocks. All are asked for at once: one after the other takes 0.4 s each."""
+    consumer = _reader(cluster, fetch_bytes=1024)
+    left = {(place.topic, place.partition): place.offset for place in places}
+    found: list[int] = []
+    deadline = time.monotonic() + patience
+    try:
+        consumer.assign([TopicPartition(*place, offset) for place, offset in left.items()])
+        while left and time.monotonic() < deadline:
+            for message in consumer.consume(len(left), 0.05):
+                place, error = (message.topic() or "", message.partition() or 0), message.error()
+                if place not in left or (error and error.code() not in NOT_THERE):
+                    continue
+                if not error:
+                    found.append(message.timestamp()[1])
+                del left[place]
+                consumer.pause([TopicPartition(*place)])
+    finally:
+        consumer.close()
+    return min(found, default=None)
+
+
+def _reader(cluster: Cluster, *, fetch_bytes: int) -> Consumer:
+    """Reads at given places, and says where nothing stands."""
+    return Consumer(
+        cluster.settings({
+            "group.id": "chronos.reader",
+            "enable.auto.commit": False,
+            "auto.offset.reset": "error",
+            "enable.partition.eof": True,
+            "fetch.message.max.bytes": fetch_bytes,
+        })
+    )  # fmt: skip
+
+
 NOT_THERE = (KafkaError._PARTITION_EOF, KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE)
 
 
@@ -125,15 +161,7 @@ class LogReader:
         """
         if not places:
             return {}
-        consumer = Consumer(
-            self._cluster.settings({
-                "group.id": "chronos.reader",
-                "enable.auto.commit": False,
-                "auto.offset.reset": "error",
-                "enable.partition.eof": True,
-                "fetch.message.max.bytes": 8 * 1024 * 1024,
-            })
-        )  # fmt: skip
+        consumer = _reader(self._cluster, fetch_bytes=8 * 1024 * 1024)
         try:
             return {place: self._at(consumer, place, timeout) for place in places}
         finally:
@@ -163,10 +191,13 @@ class LogScan:
 
     def ends(self, partitions: Mapping[str, int]) -> dict[Place, tuple[int, int]]:
         """First and next offset of each partition of the topics (name -> partitions). Blocks."""
-        places = [TopicPartition(topic, partition) for topic, count in partitions.items() for partition in range(count)]
+        return self.ends_of((topic, partition) for topic, count in partitions.items() for partition in range(count))
+
+    def ends_of(self, places: Iterable[Place]) -> dict[Place, tuple[int, int]]:
+        """First and next offset of each place. Blocks."""
         consumer = self._consumer()
         try:
-            return {(p.topic, p.partition): watermarks(consumer, p) for p in places}
+            return {place: watermarks(consumer, TopicPartition(*place)) for place in places}
         finally:
             consumer.close()
 

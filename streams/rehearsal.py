@@ -70,7 +70,7 @@ class Rehearsal:
     attempt = 1
 
     def __init__(self, function: Function, received: Received, journal: Journal, reckoning: Reckoning) -> None:
-        self.input_id, self.run_id = received.id, received.run_id
+        self.input_id, self.run_id, self.input_at = received.id, received.run_id, received.at
         self.foreseen = Foreseen()
         self._function, self._journal, self._reckoning = function, journal, reckoning
 

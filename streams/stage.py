@@ -6,6 +6,7 @@ import hashlib
 import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Literal, ParamSpec, Protocol, TypeVar, get_args, get_origin, get_type_hints, runtime_checkable
 
 from schemas.event import Event
@@ -80,6 +81,11 @@ class Step(Protocol):
     @property
     def run_id(self) -> str:
         """Of the processing of the request that led to it: sorts by the request's time."""
+        ...
+
+    @property
+    def input_at(self) -> datetime:
+        """When that happened, as it says."""
         ...
 
     @property

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import ParamSpec, TypeVar
 
+from streams.codec import Received
 from streams.journal import Journal, Lease
 from streams.paying import Purse
 from streams.stage import Kept, PaidCall
@@ -19,8 +20,8 @@ A = TypeVar("A")
 class Steps:
     """Fulfils streams.stage.Step for one attempt of one run."""
 
-    def __init__(self, journal: Journal, run_id: str, lease: Lease, purse: Purse) -> None:
-        self.run_id = run_id
+    def __init__(self, journal: Journal, received: Received, lease: Lease, purse: Purse) -> None:
+        self.run_id, self.input_at = received.run_id, received.at
         self._journal, self._lease, self._purse = journal, lease, purse
 
     @property

@@ -152,6 +152,9 @@ class Hands:
     async def notifications(self, count: int) -> list[Record]:
         return await self.records("notification.sent", count)
 
+    async def requests(self, count: int) -> list[Record]:
+        return await self._records("transcribe.requested", count)
+
     async def retries(self, count: int) -> list[Record]:
         return await self.records("function.retried", count)
 

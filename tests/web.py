@@ -19,6 +19,7 @@ Answer = Callable[["Request", asyncio.StreamWriter], Awaitable[None]]
 class Request:
     target: str
     headers: dict[str, str]
+    body: bytes = b""
 
 
 @dataclass
@@ -65,7 +66,9 @@ class Site:
             head = (await reader.readuntil(b"\r\n\r\n")).decode()
             line, *rest = head.strip().split("\r\n")
             pairs = (one.partition(": ") for one in rest)
-            request = Request(line.split()[1], {name.lower(): value for name, _, value in pairs})
+            headers = {name.lower(): value for name, _, value in pairs}
+            body = await reader.readexactly(int(headers.get("content-length", "0")))
+            request = Request(line.split()[1], headers, body)
             self.requests.append(request)
             await self.answers[request.target.partition("?")[0]](request, writer)
             await writer.drain()

@@ -1,29 +1,24 @@
-"""Videos behind links of hosts that are listed. A link cannot make a worker reach what only the worker can reach.
+"""Videos behind links of hosts that are listed, at addresses that may be reached (see reaching.py).
 
-The name is resolved once, every address it has is checked, and the connection goes to one that was checked: a second
-look-up could answer otherwise (DNS rebinding). Host header, SNI and certificate stay by name. The same anew for each
-redirect, on a new connection, since one that is kept was certified for another name.
+The same anew for each redirect, on a new connection, since one that is kept was certified for another name.
 """
 
 from __future__ import annotations
 
 import asyncio
-import socket
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import httpx
 
 from agents.ports import Fetched, ObjectMissing, OutsideStore, StorageRefused, StorageUnavailable
-from chronos.adapters.addresses import refusal
 from chronos.adapters.links import Hosts, Link, understood
 from chronos.adapters.parts import Part
-
-Resolve = Callable[[str, int], Awaitable[list[str]]]
-"""Gives all addresses of a host, in the order in which they are to be tried. Raises OSError."""
+from chronos.adapters.reaching import Forbidden, OutOfReach, Reach, Resolve, reason, resolve
 
 _GONE = {404, 410}
 _LATER = {408, 425, 429}
@@ -51,12 +46,6 @@ class Patience:
     redirects: int = 5
 
 
-async def resolve(host: str, port: int) -> list[str]:
-    """What the system's resolver says."""
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return list(dict.fromkeys(str(where[0]) for _, _, _, _, where in found))
-
-
 class HttpsStorage:
     """Links as storage paths."""
 
@@ -74,8 +63,8 @@ class HttpsStorage:
             allow_own: addresses of one's own network as well, and without encryption.
             trust: whose certificates are believed; the usual ones (and SSL_CERT_FILE) if absent.
         """
-        self._hosts, self._allow_own, self._patience, self._resolve = hosts, allow_own, patience, resolver
-        self._trust = trust
+        self._hosts, self._patience = hosts, patience
+        self._reach = Reach(allow_own=allow_own, resolver=resolver, trust=trust)
 
     async def fetch(self, path: str, room: Path) -> Fetched:
         """See agents.ports.Storage. The copy in the room is named `source`."""
@@ -84,7 +73,7 @@ class HttpsStorage:
         try:
             async with (
                 asyncio.timeout(self._patience.longest),
-                self._wire() as wire,
+                self._reach.wire() as wire,
                 self._answer(wire, link) as (found, response),
             ):
                 return await self._body(response, found, room / "source")
@@ -93,14 +82,7 @@ class HttpsStorage:
         except httpx.TimeoutException as error:
             raise StorageUnavailable(f"{link} gave no answer in time ({type(error).__name__})") from error
         except (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL) as error:
-            raise StorageUnavailable(f"{link} broke off: {_why(error)}") from error
-
-    def _wire(self) -> httpx.AsyncHTTPTransport:
-        """One request, one answer. No proxy, which would resolve the name itself; no cookies, .netrc or redirects."""
-        if self._trust is None:
-            self._trust = httpx.create_ssl_context()
-        limits = httpx.Limits(max_connections=1, max_keepalive_connections=0)
-        return httpx.AsyncHTTPTransport(verify=self._trust, trust_env=False, limits=limits)
+            raise StorageUnavailable(f"{link} broke off: {reason(error)}") from error
 
     @asynccontextmanager
     async def _answer(self, wire: httpx.AsyncHTTPTransport, link: Link) -> AsyncIterator[tuple[Link, httpx.Response]]:
@@ -125,15 +107,14 @@ class HttpsStorage:
         return following
 
     async def _ask(self, wire: httpx.AsyncHTTPTransport, link: Link) -> httpx.Response:
-        """Sends the request to the first address that can be connected to."""
-        failed: httpx.ConnectError | httpx.ConnectTimeout | None = None
-        for address in await self._addresses(link):
-            try:
-                async with asyncio.timeout(self._patience.stall):
-                    return await wire.handle_async_request(self._request(link, address))
-            except (httpx.ConnectError, httpx.ConnectTimeout) as error:
-                failed = error
-        raise StorageUnavailable(f"{link} is out of reach: {_why(failed)}") from failed
+        if link.scheme != "https" and not self._reach.allow_own:
+            raise OutsideStore(f"{link} is outside the store: only https links are followed")
+        try:
+            return await self._reach.ask(wire, link, partial(self._request, link), self._patience.stall)
+        except Forbidden as error:
+            raise OutsideStore(f"{link} is outside the store: {error}") from error
+        except OutOfReach as error:
+            raise StorageUnavailable(str(error)) from error
 
     def _request(self, link: Link, address: str) -> httpx.Request:
         stall, connect = self._patience.stall, self._patience.connect
@@ -143,27 +124,6 @@ class HttpsStorage:
             headers={"Host": link.authority, "Accept": "*/*", "Accept-Encoding": "identity", "User-Agent": "chronos"},
             extensions={"sni_hostname": link.host, "timeout": httpx.Timeout(stall, connect=connect).as_dict()},
         )
-
-    async def _addresses(self, link: Link) -> list[str]:
-        """Addresses of the link's host, all of them checked.
-
-        Raises:
-            OutsideStore: it has one that nobody may connect to. StorageUnavailable: it has none now.
-        """
-        if link.scheme != "https" and not self._allow_own:
-            raise OutsideStore(f"{link} is outside the store: only https links are followed")
-        try:
-            async with asyncio.timeout(self._patience.stall):
-                found = await self._resolve(link.host, link.port)
-        except (OSError, UnicodeError) as error:
-            raise StorageUnavailable(f"the name {link.host} cannot be resolved ({_why(error)})") from error
-        for address in found:
-            if why := refusal(address, allow_own=self._allow_own):
-                raise OutsideStore(
-                    f"{link} is outside the store: {link.host} leads to an address that is {why}; "
-                    "CHRONOS_ALLOW_PRIVATE_ADDRESSES allows those of your own network"
-                )
-        return found
 
     async def _body(self, response: httpx.Response, link: Link, file: Path) -> Fetched:
         promised = self._promised(response, link)
@@ -211,15 +171,3 @@ def _expect_object(response: httpx.Response, link: Link) -> None:
         raise StorageRefused(f"{link.authority} answers {status} for {link}, and not with an object")
     if response.headers.get("content-encoding", "identity").lower() != "identity":
         raise StorageRefused(f"{link} comes compressed, though it was asked for as it is")
-
-
-def _why(error: BaseException | None) -> str:
-    """The reason without addresses, which would tell a stranger about the network."""
-    if error is None:
-        return "it has no address"
-    inner: BaseException | None = error
-    while inner is not None:
-        if isinstance(inner, ssl.SSLCertVerificationError):
-            return f"its certificate is not valid ({inner.verify_message})"
-        inner = inner.__cause__ or inner.__context__
-    return getattr(error, "strerror", None) or type(error).__name__

@@ -6,12 +6,11 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Any, Literal, Protocol
 
 from openai import APIConnectionError, APIStatusError, APITimeoutError, AsyncOpenAI, OpenAIError
 
+from chronos.adapters.retry_after import seconds_asked
 from streams.retry import Fault, Paced, Refused, Unavailable
 
 PROVIDER = "openai"
@@ -186,21 +185,8 @@ def _said(error: APIStatusError) -> str:
 
 
 def _retry_after(error: APIStatusError) -> float:
-    """Seconds that the provider asks for, in either form of the header."""
-    value = error.response.headers.get("retry-after", "")
-    try:
-        seconds = float(value)
-    except ValueError:
-        seconds = _until(value)
-    return min(seconds, _MOST_PATIENCE) if seconds > 0 else _PATIENCE  # NaN is not above 0 either
-
-
-def _until(value: str) -> float:
-    try:
-        at = parsedate_to_datetime(value)
-    except ValueError:
-        return 0.0
-    return ((at if at.tzinfo else at.replace(tzinfo=UTC)) - datetime.now(UTC)).total_seconds()
+    """Seconds that the provider asks for."""
+    return min(seconds_asked(error.response.headers.get("retry-after", "")) or _PATIENCE, _MOST_PATIENCE)
 
 
 def _no_number(constant: str) -> None:

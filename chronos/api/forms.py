@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import json
-from datetime import date, datetime
-from typing import Any, Self
+from datetime import UTC, date, datetime
+from typing import TYPE_CHECKING, Any, Self
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-from streams.postgres import Row
+from schemas.event import NUL
+
+if TYPE_CHECKING:
+    from streams.postgres import Row  # clients know these forms and no database
 
 
 class BadCursor(ValueError):
@@ -34,6 +36,16 @@ def _parsed(name: str, value: Any) -> Any:
     return json.loads(value) if name in ("error", "retry_error", "segments") and isinstance(value, str) else value
 
 
+class Problem(Form):
+    """What is wrong (RFC 9457)."""
+
+    type: str = "about:blank"
+    title: str
+    status: int
+    detail: str
+    fields: dict[str, str] = Field(default_factory=dict, description="What is wrong, by field, where it is one.")
+
+
 class Sent(Form):
     """An event that is on the log."""
 
@@ -44,14 +56,21 @@ class Sent(Form):
     folded: bool = Field(default=False, description="Whether the tables hold it already: with ?wait=projection.")
 
 
-class Wanted(Form):
+class Uploaded(Sent):
+    """The same, with the ids that the old form gave."""
+
+    video_id: str
+    creator_id: str
+
+
+class Wanted(Form, extra="forbid"):
     """One event of several."""
 
     topic: str = Field(max_length=100)
     data: dict[str, Any]
 
 
-class Several(Form):
+class Several(Form, extra="forbid"):
     events: list[Wanted] = Field(min_length=1, max_length=1000)
 
 
@@ -185,6 +204,15 @@ class Used(Form):
     cost_micro_usd: int
 
 
+class DayUsed(Used):
+    creator_id: str | None
+    day: date
+
+
+class Usage(Form):
+    usage: list[DayUsed]
+
+
 class VideoUsage(Form):
     usage: list[Used]
 
@@ -209,15 +237,6 @@ class Hits(Form):
     hits: list[Hit]
 
 
-class DayUsed(Used):
-    creator_id: str | None
-    day: date
-
-
-class Usage(Form):
-    usage: list[DayUsed]
-
-
 class Failure(Form):
     event_id: UUID
     creator_id: str | None
@@ -236,22 +255,6 @@ class Failure(Form):
 
 class Failures(Form):
     failures: list[Failure]
-
-
-class FunctionState(Form):
-    name: str
-    version: int
-    consumes: list[str]
-    emits: list[str]
-    attempts: int
-    concurrency: int = Field(description="Runs of one creator at once, in the whole cluster.")
-    group: str
-    members: int
-    lag: int
-
-
-class Functions(Form):
-    functions: list[FunctionState]
 
 
 class SpaceState(Form):
@@ -288,9 +291,9 @@ def from_cursor(text: str | None) -> tuple[datetime, str, str] | tuple[None, Non
         return None, None, None
     try:
         at, creator, video = json.loads(base64.b64decode(text.encode(), altchars=b"-_", validate=True))
-        place = datetime.fromisoformat(at), creator, video
-    except (ValueError, TypeError, binascii.Error, RecursionError) as error:
+        moment = datetime.fromisoformat(at)
+        if moment.tzinfo is None or NUL.search(creator + video):
+            raise ValueError("no place in the tables")
+        return moment.astimezone(UTC), creator, video
+    except (ValueError, TypeError, OverflowError, RecursionError) as error:
         raise BadCursor("this cursor is none that this server gave out: begin without one") from error
-    if place[0].tzinfo is None or not isinstance(creator, str) or not isinstance(video, str):
-        raise BadCursor("this cursor is none that this server gave out: begin without one")
-    return place

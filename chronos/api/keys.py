@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import hmac
 from collections.abc import Iterable
@@ -76,6 +77,19 @@ class Keyring:
         candidates = self.keys[scope] + (self.keys[Scope.OPERATE] if scope is Scope.READ else ())
         found = [key for key in candidates if hmac.compare_digest(key.digest, digest)]
         return found[0] if found else None
+
+
+def token_of(authorization: str) -> str:
+    """The key in a header: a bearer's, or that of basic authentication (the password, or the user where there is none),
+    which is all that clients of a registry can send. Empty without one."""
+    kind, _, given = authorization.partition(" ")
+    if kind.lower() != "basic":
+        return given.strip() if kind.lower() == "bearer" else ""
+    try:
+        user, _, password = base64.b64decode(given.strip(), validate=True).decode().partition(":")
+    except ValueError:
+        return ""
+    return password or user
 
 
 def is_loopback(host: str) -> bool:

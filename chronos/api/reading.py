@@ -1,9 +1,7 @@
-"""What the tables say: videos, runs with their traces, search, usage, failures, functions."""
+"""What the tables say: videos, runs with their traces, search, failures."""
 
 from __future__ import annotations
 
-import asyncio
-from datetime import date
 from http import HTTPStatus
 from typing import Annotated, Literal
 from uuid import UUID
@@ -11,12 +9,10 @@ from uuid import UUID
 from fastapi import APIRouter, Path, Query
 from pydantic import AfterValidator
 
-from chronos import app, queries, searching, spaces
+from chronos import queries, searching, spaces
 from chronos.api import forms
 from chronos.api.problems import RESPONSES, Refused
-from chronos.api.resources import Has, Reading, whose
-from chronos.broker import Broker
-from chronos.pipeline import FUNCTIONS
+from chronos.api.resources import Has, Overseeing, Reading, whose
 from streams.postgres import load_queries
 
 SQL = load_queries("projections.sql", "pages.sql")
@@ -95,8 +91,9 @@ async def run(has: Has, key: Reading, run_id: UUID) -> forms.Trace:
     found = await has.pool.fetchrow(SQL["runs"], run_id, whose(key, None), None)
     if found is None:
         raise Refused(HTTPStatus.NOT_FOUND, f"no run {run_id} is known")
-    work = await has.pool.fetch(SQL["work"], run_id)
-    used = await has.pool.fetch(SQL["run_usage"], run_id)
+    me = (found["creator_id"], found["video_id"], run_id)
+    work = await has.pool.fetch(SQL["work"], *me)
+    used = await has.pool.fetch(SQL["run_usage"], *me)
     return forms.Trace(
         run=forms.Run.of(found), work=[forms.Work.of(row) for row in work], usage=[forms.Used.of(row) for row in used]
     )
@@ -115,15 +112,6 @@ async def search(
     return forms.Hits(hits=[forms.Hit.model_validate(hit, from_attributes=True) for hit in found])
 
 
-@router.get("/usage", tags=["usage"])
-async def usage(
-    has: Has, key: Reading, creator: Creator = None, since: date | None = None, before: date | None = None
-) -> forms.Usage:
-    """What was used and paid, by creator, function, model and day (UTC)."""
-    rows = await has.pool.fetch(SQL["usage"], whose(key, creator), since, before)
-    return forms.Usage(usage=[forms.DayUsed.of(row) for row in rows])
-
-
 @router.get("/failures", tags=["failures"])
 async def failures(
     has: Has,
@@ -137,30 +125,8 @@ async def failures(
     return forms.Failures(failures=[forms.Failure.of(row) for row in rows])
 
 
-@router.get("/functions", tags=["functions"])
-async def functions(has: Has, _: Reading) -> forms.Functions:
-    """The functions of the pipeline, with their groups' members and lag."""
-    wanted = [(one.group(), [event.name for event in one.consumes]) for one in FUNCTIONS]
-    groups = await asyncio.to_thread(lambda: Broker(app.cluster(has.settings)).groups(wanted))
-    states = [
-        forms.FunctionState(
-            name=one.name,
-            version=one.version,
-            consumes=[event.name for event in one.consumes],
-            emits=[event.name for event in one.emits],
-            attempts=one.retry.attempts,
-            concurrency=one.limit,
-            group=group.name,
-            members=group.members,
-            lag=group.lag,
-        )
-        for one, group in zip(FUNCTIONS, groups, strict=True)
-    ]
-    return forms.Functions(functions=states)
-
-
 @router.get("/spaces", tags=["search"])
-async def embedding_spaces(has: Has, _: Reading) -> forms.Spaces:
+async def embedding_spaces(has: Has, _: Overseeing) -> forms.Spaces:
     """The embedding spaces: which one search uses, how full each is."""
     found = await spaces.known(has.pool)
     return forms.Spaces(

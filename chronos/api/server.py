@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from http import HTTPStatus
 from importlib.metadata import version
 from socket import socket
+from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
 import uvicorn
@@ -15,8 +16,26 @@ from starlette.datastructures import MutableHeaders
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from chronos.api import exporting, forms, media, problems, reading, resources, sending, streaming
+from chronos import asyncapi
+from chronos.api import (
+    exporting,
+    forms,
+    letters,
+    logs,
+    looking,
+    media,
+    operating,
+    problems,
+    reading,
+    registry,
+    resources,
+    rewinds,
+    sending,
+    streaming,
+    usage,
+)
 from chronos.api.keys import Keyring, is_loopback
+from chronos.api.pace import Pace
 from chronos.api.resources import Has
 from chronos.config import Settings
 from chronos.console import router
@@ -60,10 +79,11 @@ def keyring_of(settings: Settings, host: str) -> Keyring:
 def create_app(settings: Settings, host: str = "127.0.0.1") -> FastAPI:
     """The app. On loopback it answers only who calls it by a name of this machine (against DNS rebinding)."""
     keyring = keyring_of(settings, host)
+    pace = Pace.of(settings, open_to_all=keyring.is_empty())
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with resources.opened(settings, keyring) as opened:
+        async with resources.opened(settings, keyring, pace) as opened:
             app.state.resources = opened
             yield
 
@@ -77,13 +97,15 @@ def create_app(settings: Settings, host: str = "127.0.0.1") -> FastAPI:
         openapi_url="/v1/openapi.json",
     )
     problems.register(app)
-    app.include_router(sending.router)
-    app.include_router(reading.router)
-    app.include_router(exporting.router)
-    app.include_router(media.router)
-    app.include_router(streaming.router)
+    for part in (
+        sending, reading, usage, exporting, media, streaming, registry, looking, logs, letters, operating, rewinds
+    ):  # fmt: skip
+        app.include_router(part.router)
     router.include(app)
-    app.add_api_route("/v1/health", health, tags=["health"], responses={503: {"model": forms.Health}})
+    app.add_api_route(
+        "/v1/health", health, tags=["health"], responses={503: {"model": forms.Health}, **problems.RESPONSES}
+    )
+    app.add_api_route("/v1/asyncapi.json", topics, tags=["documents"])
 
     app.add_middleware(Guard, only_here=is_loopback(host))
     return app
@@ -123,6 +145,8 @@ def refused(request: Request, only_here: bool) -> Response | None:
         return problems.answer(HTTPStatus.NOT_FOUND, "nothing has a NUL in its name")
     if request.method not in SAFE and _is_from_elsewhere(request):
         return problems.answer(HTTPStatus.FORBIDDEN, "a page of another site may change nothing here")
+    if "%00" in request.url.query:
+        return problems.answer(HTTPStatus.UNPROCESSABLE_ENTITY, "the address holds a NUL, which no name here has")
     size = request.headers.get("content-length", "0")
     if request.method == "POST" and not (size.isdigit() and "content-length" in request.headers):
         return problems.answer(HTTPStatus.LENGTH_REQUIRED, "say how long the body is: Content-Length")
@@ -152,6 +176,11 @@ async def health(has: Has, response: Response) -> forms.Health:
         checks["database"] = type(error).__name__
         response.status_code = HTTPStatus.SERVICE_UNAVAILABLE
     return forms.Health(ok=all(said == "ok" for said in checks.values()), checks=checks)
+
+
+async def topics() -> dict[str, Any]:
+    """The topics as an AsyncAPI 3 document: for those who speak to Kafka itself."""
+    return asyncapi.document()
 
 
 class _Server(uvicorn.Server):

@@ -179,15 +179,14 @@ def switch(
     as_json: Json = False,
 ) -> None:
     """Search uses this space from its next question on. `rollback` takes it back as quickly."""
-    from chronos import comparing, spaces
+    from chronos import comparing
 
     state: State = ctx.obj
     settings = state.settings()
 
     async def switched() -> str | None:
-        asked = _lines(questions) if min_overlap is not None else None
-        comparing.gate(await comparing.compare(settings, space, asked), min_overlap, partial=partial)
-        return await spaces.switch(settings, space, reason)
+        wish = comparing.Wish(space, min_overlap, _lines(questions), partial)
+        return await comparing.switch(settings, wish, await comparing.compare_for(settings, wish), reason)
 
     with err().status("switching"):
         before = asyncio.run(switched())

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from chronos.cli.state import err, out
-from chronos.cli.words import age, as_text, clean, hex_lines
+from chronos.cli.words import age, clean, hex_lines
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -38,45 +38,6 @@ def letter_table(rows: Sequence[tuple[int | None, Summary]]) -> Table:
     return table
 
 
-def summary_json(one: Summary) -> dict[str, Any]:
-    return {
-        "letter": one.id,
-        "at": one.at.isoformat(),
-        "origin": one.origin.model_dump() if one.origin else None,
-        "group": one.group,
-        "type": one.type,
-        "reason": one.reason,
-        "redrives": one.redrives,
-        "bytes": one.bytes,
-        "whole": one.whole,
-        "creatorId": one.creator,
-        "videoId": one.video,
-    }
-
-
-def letter_json(letter: Letter) -> dict[str, Any]:
-    return {
-        "letter": f"{letter.record.partition}@{letter.record.offset}",
-        "at": datetime.fromtimestamp(letter.written_ms / 1000, UTC).isoformat(),
-        "origin": letter.origin.model_dump() if letter.origin else None,
-        "group": letter.group,
-        "reason": letter.reason,
-        "redrives": letter.redrives,
-        "whole": letter.whole,
-        "bytes": letter.bytes,
-        "sha256": letter.sha256,
-        "headers": [{"name": name, **_value(value)} for name, value in letter.record.headers],
-        "key": _value(letter.record.key),
-        "value": _value(letter.record.value),
-    }
-
-
-def _value(value: bytes | None) -> dict[str, str | None]:
-    """Bytes as text where they are text, else as hex; both null where there are none."""
-    text = None if value is None else as_text(value)
-    return {"text": text, "hex": None if value is None or text is not None else value.hex()}
-
-
 def show_letter(letter: Letter) -> None:
     from rich.text import Text
 
@@ -97,6 +58,8 @@ def show_letter(letter: Letter) -> None:
 
 
 def _inline(value: bytes | None) -> str:
+    from chronos.showing import as_text
+
     if value is None:
         return "-"
     text = as_text(value)
@@ -105,6 +68,8 @@ def _inline(value: bytes | None) -> str:
 
 def _body(value: bytes) -> list[str]:
     """Text as it is, else hex; the beginning, where it is long."""
+    from chronos.showing import as_text
+
     text = as_text(value[:SHOWN])
     lines = hex_lines(value[:SHOWN]) if text is None else text.splitlines()
     return [*lines, f"... and {len(value) - SHOWN:,} bytes more: --json has all"] if len(value) > SHOWN else lines

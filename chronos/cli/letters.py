@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from chronos.cli.letter_views import letter_json, letter_table, say_more, show_letter, summary_json
-from chronos.cli.state import Failed, Json, State, err, out, print_json
+from chronos.cli.letter_views import letter_table, say_more, show_letter
+from chronos.cli.state import Json, State, err, out, print_json
 from chronos.cli.words import instant, plain
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def list_(
         backlog = asyncio.run(deadletters.backlog(state.settings(), progress))
     found = [(number, letter) for number, letter in enumerate(backlog, 1) if choice.takes(letter)]
     if as_json:
-        print_json({"total": len(found), "letters": [{"number": n, **summary_json(one)} for n, one in found[:limit]]})
+        print_json({"total": len(found), "letters": [{"number": n, **one.to_json()} for n, one in found[:limit]]})
     elif found:
         out().print(letter_table(found[: limit or ROWS]))
         say_more(len(found) - (limit or ROWS))
@@ -93,11 +93,12 @@ def show(
 ) -> None:
     """One letter: where it came from, why it is here, its headers and its bytes."""
     from chronos import deadletters
+    from chronos.letters import whole_json
 
     state: State = ctx.obj
     found = asyncio.run(deadletters.letter(state.settings(), letter))
     if as_json:
-        print_json(letter_json(found))
+        print_json(whole_json(found))
     else:
         show_letter(found)
 
@@ -153,32 +154,22 @@ class _How:
 
 
 def _work(ctx: typer.Context, choice: Choice, how: _How, *, as_json: bool) -> None:
-    from chronos import deadletters, operations
+    from chronos import deadletters
     from chronos.cli.operating import bar
 
     state: State = ctx.obj
     settings = state.settings()
     with bar() as progress:
         plan = asyncio.run(deadletters.planned(settings, choice, force=how.force, drop=how.drop, progress=progress))
-        _refuse_unknown(choice, plan)
         done = None
         if how.execute:
-            done = asyncio.run(deadletters.carry_out(settings, plan, drop=how.drop, progress=progress))
-            act, outcome = "drop" if how.drop else "redrive", {"redriven": done.redriven, "dropped": done.dropped}
-            planned = {"letters": [one.id for one in plan.chosen]}
-            asyncio.run(operations.tell(settings, act, "dead-letter", how.reason, planned, outcome))
+            done = asyncio.run(deadletters.execute(settings, plan, how.reason, progress))
     if as_json:
-        print_json(_work_json(plan, done))
+        print_json(deadletters.to_json(plan, done))
     else:
         _show_work(plan, done, drop=how.drop)
     if done and done.refused:
         raise typer.Exit(1)
-
-
-def _refuse_unknown(choice: Choice, plan: Plan) -> None:
-    known = {one.id for one in (*plan.chosen, *plan.staying, *(one for one, _ in plan.refused))}
-    if unknown := sorted(choice.ids - known):
-        raise Failed(f"not in the backlog: {', '.join(unknown)}; `chronos deadletters list` has the places")
 
 
 def _show_work(plan: Plan, done: Outcome | None, *, drop: bool) -> None:
@@ -202,17 +193,3 @@ def _topics(plan: Plan) -> str:
 def _rest(plan: Plan) -> str:
     staying = len(plan.staying) + len(plan.refused)
     return f"{staying} letters stay, {plan.moving()} of them written again behind the others"
-
-
-def _work_json(plan: Plan, done: Outcome | None) -> dict[str, Any]:
-    refused = done.refused if done else plan.refused
-    return {
-        "executed": done is not None,
-        "letters": [summary_json(one) for one in plan.chosen],
-        "topics": plan.by_topic(),
-        "refused": [{**summary_json(one), "why": why} for one, why in refused],
-        "staying": len(plan.staying),
-        "redriven": done.redriven if done else 0,
-        "dropped": done.dropped if done else 0,
-        "writtenAgain": done.moved if done else plan.moving(),
-    }

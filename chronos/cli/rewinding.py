@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from chronos.cli.state import Json, State, WrongUse, dollars, err, out, print_json
+from chronos.cli.state import Json, State, dollars, err, out, print_json
 from chronos.cli.words import instant, plain
 
 if TYPE_CHECKING:
     from chronos.choosing import Question
-    from chronos.offsets import Way
     from chronos.planning import Plan
     from chronos.rewinding import Outcome
 
@@ -113,25 +112,25 @@ def rewind(
     otherwise by now (another version, model or chunk size) runs again, and pays only for what the journal does not
     hold.
     """
-    from chronos import offsets, planning, rewinding
+    from chronos import offsets, planning, plans, rewinding
     from chronos.cli.operating import bar
 
     state: State = ctx.obj
     settings = state.settings()
     full = planning.full_name(group)
     question = _question(where, video, since, before)
-    way = _way(
-        question is not None,
+    way = offsets.only_one(
         {
             "--to-earliest": offsets.Earliest() if to_earliest else None,
             "--to-latest": offsets.Latest() if to_latest else None,
             "--to-current": offsets.Current() if to_current else None,
             "--to-datetime": offsets.Moment(offsets.parse_moment(to_datetime)) if to_datetime else None,
-            "--by-duration": _ago(by_duration) if by_duration else None,
+            "--by-duration": offsets.ago(by_duration, datetime.now(UTC)) if by_duration else None,
             "--shift-by": offsets.Shift(shift_by) if shift_by is not None else None,
             "--to-offset": offsets.Offset(to_offset) if to_offset is not None else None,
             "--from-file": offsets.parse_file(from_file.read_text(), full) if from_file else None,
         },
+        asked=question is not None,
     )
     with bar() as progress:
         if question is not None:
@@ -143,11 +142,10 @@ def rewind(
     if export:
         out().out(offsets.to_csv(found.targets), end="", highlight=False)
         return
-    planning.check(found, plan)
+    plans.check(found, plan)
     done = None
     if execute:
-        if found.skipped and not skip:
-            raise WrongUse(f"{found.skipped} events would never be processed: say --skip if that is meant")
+        found.allow(skip=skip)
         with err().status(f"{full} goes there"):
             done = asyncio.run(rewinding.execute(settings, found, reason=reason))
     if as_json:
@@ -165,22 +163,6 @@ def _question(
     if not (where or video or since or before):
         return None
     return Question([condition(text, FIELDS) for text in where or ()], video, instant(since), instant(before))
-
-
-def _way(asked: bool, ways: dict[str, Way | None]) -> Way | None:
-    """The one way that was given; none, where it is asked by question."""
-    given = {name: way for name, way in ways.items() if way is not None}
-    if asked and given:
-        raise WrongUse(f"say it by question or by offset, not both: {', '.join(given)}")
-    if not asked and len(given) != 1:
-        raise WrongUse(f"say where to in one way, not {len(given)}: {', '.join(given or ways)}, or --where")
-    return next(iter(given.values()), None)
-
-
-def _ago(text: str) -> Way:
-    from chronos import offsets
-
-    return offsets.Moment(datetime.now(UTC) - offsets.parse_duration(text))
 
 
 def _show(plan: Plan, done: Outcome | None) -> None:

@@ -43,15 +43,6 @@ def plain(text: str) -> str:
     return escape(clean(text))
 
 
-def as_text(value: bytes) -> str | None:
-    """Bytes as text, where they are text that people write."""
-    try:
-        text = value.decode()
-    except UnicodeDecodeError:
-        return None
-    return text if all(c.isprintable() or c in "\r\n\t" for c in text) else None
-
-
 def hex_lines(value: bytes) -> list[str]:
     """Bytes in lines of 16, with their place and what of them can be read."""
     lines = []

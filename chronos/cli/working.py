@@ -63,6 +63,9 @@ def key(
     creator: Annotated[
         str | None, typer.Option("--creator", "-c", help="For reading: it shows this creator's videos alone.")
     ] = None,
+    webhook: Annotated[
+        bool, typer.Option("--webhook", help="A secret for CHRONOS_WEBHOOKS, which its receiver has to know too.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Make a key for the HTTP API, and the hash of it that goes into CHRONOS_EVENT_KEY, CHRONOS_READING_KEY or
@@ -70,12 +73,22 @@ def key(
     import hashlib
     import secrets
 
+    if webhook:
+        _webhook_secret(as_json=as_json)
+        return
     made = secrets.token_urlsafe(32)
     digest = f"sha256:{hashlib.sha256(made.encode()).hexdigest()}" + (f"@{creator}" if creator else "")
     if as_json:
         print_json({"key": made, "hash": digest})
     else:
         typer.echo(f"key   {made}\nhash  {digest}")
+
+
+def _webhook_secret(*, as_json: bool) -> None:
+    from chronos.webhooks import new_secret
+
+    secret = new_secret()
+    print_json({"secret": secret}) if as_json else typer.echo(secret)
 
 
 def demo(ctx: typer.Context, as_json: Json = False) -> None:

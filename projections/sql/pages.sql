@@ -67,44 +67,37 @@ ORDER BY run_id DESC
 LIMIT 200
 
 -- name: work
--- What each function did in a run: from the journal.
+-- What each function did in a run: from the journal, which finds it by its video.
 SELECT function, fingerprint, attempts, crashes, ending, error, to_timestamp(first_started_at / 1e6) AS started_at
 FROM journal.runs
-WHERE run_id = $1::uuid
+WHERE (creator_id, video_id) = ($1, $2) AND run_id = $3::uuid
 ORDER BY first_started_at
 
 -- name: run_usage
 SELECT function, kind, model, memoized, sum(quantity) AS quantity, sum(cost_micro_usd)::bigint AS cost_micro_usd
 FROM usage
-WHERE run_id = $1::uuid
+WHERE (creator_id, video_id) = ($1, $2) AND run_id = $3::uuid
 GROUP BY function, kind, model, memoized
 ORDER BY function, kind, model, memoized
 
--- name: usage
--- What was used and paid, by creator, function, model and day (UTC).
-SELECT
-    creator_id, function, kind, model, (recorded_at AT TIME ZONE 'UTC')::date AS day, memoized,
-    sum(quantity) AS quantity, sum(cost_micro_usd)::bigint AS cost_micro_usd
-FROM usage
-WHERE
-    ($1::text IS NULL OR creator_id = $1)
-    AND ($2::date IS NULL OR recorded_at >= $2::date::timestamp AT TIME ZONE 'UTC')
-    AND ($3::date IS NULL OR recorded_at < $3::date::timestamp AT TIME ZONE 'UTC')
-GROUP BY creator_id, function, kind, model, day, memoized
-ORDER BY day, creator_id, function, kind, model, memoized
-LIMIT 10000
-
 -- name: failures
--- What failed and still stands, the newest first.
+-- What failed and still stands, the newest first. Asked so, each one's video is looked up until there are enough; a join
+-- would look at all videos.
 SELECT
     f.event_id, f.creator_id, f.video_id, f.run_id, f.function, f.attempts, f.error_type, f.error_message, f.retryable,
     f.topic, f."partition", f."offset", f.failed_at
 FROM failures AS f
-LEFT JOIN videos AS v USING (creator_id, video_id)
 WHERE
     ($1::text IS NULL OR f.creator_id = $1)
     AND ($2::text IS NULL OR f.function = $2)
-    AND (v.video_id IS NULL OR (v.status = 'failed' AND v.run_id = f.run_id))
+    AND CASE
+        WHEN f.function = 'send-webhooks' -- it is not the video that failed
+        THEN journal.newest_ending(f.function, f.creator_id, f.video_id, f.run_id) = 'failed'
+        ELSE coalesce((
+            SELECT coalesce(v.status = 'failed' AND v.run_id = f.run_id, false) FROM videos AS v
+            WHERE (v.creator_id, v.video_id) = (f.creator_id, f.video_id)
+        ), true)
+    END
 ORDER BY f.failed_at DESC, f.event_id
 LIMIT $3
 

@@ -66,6 +66,22 @@ ORDER BY c."index"
 SELECT status, error FROM runs
 WHERE (creator_id, video_id, run_id) = ($1, $2, $3::uuid) AND status IS NOT NULL
 
+-- name: run
+SELECT creator_id, video_id, status FROM runs WHERE run_id = $1::uuid AND status IS NOT NULL
+
+-- name: request
+-- Where a video's newest request stands.
+SELECT topic, "partition", "offset" FROM runs
+WHERE (creator_id, video_id) = ($1, $2) AND topic = $3
+ORDER BY run_id DESC
+LIMIT 1
+
+-- name: transcript_place
+SELECT topic, "partition", "offset" FROM transcripts
+WHERE (creator_id, video_id) = ($1, $2)
+ORDER BY made_version DESC
+LIMIT 1
+
 -- name: calls
 -- How many paid calls some runs made, and how much of what they used was remembered.
 SELECT count(*) FILTER (WHERE NOT memoized) AS paid, count(*) FILTER (WHERE memoized) AS remembered
@@ -77,11 +93,18 @@ FROM usage WHERE run_id = ANY($1::uuid[])
 SELECT
     f.event_id, f.creator_id, f.video_id, f.run_id, f.function, f.attempts, f.error_type, f.error_message, f.retryable,
     f.topic, f."partition", f."offset", f.failed_at,
-    coalesce(v.status = 'failed' AND v.run_id = f.run_id, f.video_id IS NULL) AS standing,
+    s.standing,
     v.duration_seconds, t.bytes AS transcript_bytes,
     coalesce(heard.most, 0) AS heard_seconds, coalesce(embedded.most, 0) AS embedded_tokens
 FROM failures AS f
 LEFT JOIN videos AS v USING (creator_id, video_id)
+CROSS JOIN LATERAL (
+    SELECT CASE
+        WHEN f.function = 'send-webhooks' -- it is not the video that failed
+        THEN journal.newest_ending(f.function, f.creator_id, f.video_id, f.run_id) IS NOT DISTINCT FROM 'failed'
+        ELSE coalesce(v.status = 'failed' AND v.run_id = f.run_id, f.video_id IS NULL)
+    END AS standing
+) AS s
 LEFT JOIN LATERAL (
     SELECT octet_length(body) AS bytes
     FROM transcripts
@@ -104,7 +127,7 @@ LEFT JOIN LATERAL (
     ) AS by_run
 ) AS embedded ON true
 WHERE
-    ($1 OR f.video_id IS NULL OR (v.status = 'failed' AND v.run_id = f.run_id))
+    ($1 OR s.standing)
     AND ($2::text IS NULL OR f.video_id = $2)
     AND ($3::text IS NULL OR f.creator_id = $3)
 

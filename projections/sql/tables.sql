@@ -10,6 +10,8 @@ CREATE TABLE IF NOT EXISTS videos (
     PRIMARY KEY (creator_id, video_id)
 ) WITH (fillfactor = 60); -- a video's row is written half a dozen times: leave room for it in its page
 CREATE INDEX IF NOT EXISTS videos_by_id ON videos (video_id);
+-- Of the status there is no index: a row that changes a column with one is written anew in all of them, six times a video.
+CREATE INDEX IF NOT EXISTS videos_by_request ON videos ((coalesce(requested_at, 'epoch')), creator_id, video_id);
 
 CREATE TABLE IF NOT EXISTS runs (
     creator_id text, video_id text, run_id uuid,
@@ -19,6 +21,8 @@ CREATE TABLE IF NOT EXISTS runs (
     PRIMARY KEY (creator_id, video_id, run_id)
 ) WITH (fillfactor = 60);
 CREATE INDEX IF NOT EXISTS runs_by_id ON runs (run_id);
+CREATE INDEX IF NOT EXISTS runs_open ON runs (creator_id) -- few of all: who asks what is under way reads no more
+    WHERE status IN ('pending', 'transcribing', 'processing', 'embedding');
 
 CREATE TABLE IF NOT EXISTS transcripts (
     creator_id text, video_id text, transcript_id uuid,
@@ -67,6 +71,7 @@ CREATE TABLE IF NOT EXISTS usage (
     cost_micro_usd int8, memoized bool, token text, recorded_at timestamptz, entry_version bytea
 );
 CREATE INDEX IF NOT EXISTS usage_by_video ON usage (creator_id, video_id);
+CREATE INDEX IF NOT EXISTS usage_by_time ON usage (recorded_at);
 
 CREATE TABLE IF NOT EXISTS failures (
     event_id uuid PRIMARY KEY,
@@ -74,6 +79,7 @@ CREATE TABLE IF NOT EXISTS failures (
     retryable bool, topic text, "partition" int4, "offset" int8, failed_at timestamptz, entry_version bytea
 );
 CREATE INDEX IF NOT EXISTS failures_by_video ON failures (creator_id, video_id);
+CREATE INDEX IF NOT EXISTS failures_by_time ON failures (failed_at DESC, event_id);
 
 CREATE TABLE IF NOT EXISTS deleted ( -- what older runs said of these videos is in no table but `usage`
     creator_id text, video_id text,

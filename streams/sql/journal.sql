@@ -27,6 +27,7 @@ WHERE r.function = $1 AND r.fingerprint = $2 AND r.ending IS NOT NULL AND r.told
 UPDATE journal.runs AS r SET
     ending = coalesce(s.ending, r.ending),
     error = coalesce(s.error, r.error),
+    ended_at = CASE WHEN s.ending IS NULL THEN r.ended_at ELSE clock_timestamp() END,
     told = s.told,
     attempts = r.attempts - s.refund,
     waits_since = CASE

@@ -12,6 +12,15 @@ LANGUAGE sql IMMUTABLE AS $$
     SELECT r.told AND r.rewind < $2 AND (r.ending = 'failed' OR (r.ending = 'completed' AND $3))
 $$;
 
+-- How the newest processing of one run of a video by a function has ended; null where it has not, or there is none.
+CREATE OR REPLACE FUNCTION journal.newest_ending(function text, creator text, video text, run uuid) RETURNS text
+LANGUAGE sql STABLE AS $$
+    SELECT r.ending FROM journal.runs AS r
+    WHERE (r.function, r.creator_id, r.video_id, r.run_id) = ($1, $2, $3, $4)
+    ORDER BY r.first_started_at DESC
+    LIMIT 1
+$$;
+
 -- Whether a run may begin: it is not over, nobody holds it, its wait is over, and one that kills workers is taken alone.
 CREATE OR REPLACE FUNCTION journal.may_begin(r journal.runs, rewind integer, reemit boolean, alone boolean)
 RETURNS boolean
@@ -54,16 +63,17 @@ BEGIN
 
     IF EXISTS (SELECT FROM journal.cancelled WHERE run_id = ANY(run_ids)) THEN
         INSERT INTO journal.runs AS r (
-            function, fingerprint, input_id, run_id, creator_id, video_id, rewind, first_started_at, ending, told
+            function, fingerprint, input_id, run_id, creator_id, video_id, rewind, first_started_at, ending, told, ended_at
         )
         SELECT a.function, a.fingerprint, a.input_id, a.run_id, a.creator_id, a.video_id, a.rewind,
-            (extract(epoch FROM clock_timestamp()) * 1000000)::bigint, 'cancelled', true
+            (extract(epoch FROM clock_timestamp()) * 1000000)::bigint, 'cancelled', true, clock_timestamp()
         FROM unnest(functions, fingerprints, inputs, run_ids, creators, videos, rewinds)
             AS a (function, fingerprint, input_id, run_id, creator_id, video_id, rewind)
         JOIN journal.cancelled AS c USING (run_id)
         ORDER BY a.function, a.fingerprint, a.input_id
         ON CONFLICT (function, fingerprint, input_id) DO UPDATE SET
-            ending = 'cancelled', told = true, lease_token = NULL, lease_until = NULL, next_attempt_at = NULL
+            ending = 'cancelled', told = true, ended_at = excluded.ended_at,
+            lease_token = NULL, lease_until = NULL, next_attempt_at = NULL
         WHERE (r.lease_until IS NULL OR r.lease_until < clock_timestamp()) AND (
             r.ending IS NULL
             OR EXISTS ( -- it was at its last step when its video was deleted
@@ -96,11 +106,11 @@ BEGIN
     )
     INSERT INTO journal.runs AS r (
         function, fingerprint, input_id, run_id, creator_id, video_id, rewind, reemit, first_started_at, attempts,
-        alone, lease_token, lease_until
+        alone, lease_token, lease_until, begun_at
     )
     SELECT a.function, a.fingerprint, a.input_id, a.run_id, a.creator_id, a.video_id, a.rewind, a.reemit,
         (extract(epoch FROM clock_timestamp()) * 1000000)::bigint, 1, a.alone,
-        a.token, clock_timestamp() + make_interval(secs => lease)
+        a.token, clock_timestamp() + make_interval(secs => lease), clock_timestamp()
     FROM able AS a
     LEFT JOIN live AS l ON (l.function, l.creator_id) = (a.function, a.creator_id)
     WHERE a.creator_id IS NULL OR a.turn <= a.most - coalesce(l.count, 0)
@@ -119,6 +129,8 @@ BEGIN
             WHEN r.ending = 'failed' THEN 0
             ELSE r.crashes_alone + (r.lease_token IS NOT NULL AND r.alone)::integer
         END,
+        begun_at = CASE WHEN r.ending IS NULL THEN r.begun_at ELSE excluded.begun_at END,
+        ended_at = NULL,
         ending = NULL,
         error = NULL,
         told = false,

@@ -28,6 +28,8 @@ CREATE TABLE IF NOT EXISTS journal.runs (
     ending text, -- completed, failed or cancelled
     error jsonb,
     told boolean NOT NULL DEFAULT false, -- the ending's event is on the log
+    begun_at timestamptz, -- this time: what is over and asked for again begins anew
+    ended_at timestamptz, -- neither is known of runs that were read back from the log
     PRIMARY KEY (function, fingerprint, input_id)
 ) WITH (fillfactor = 60); -- every run is updated three times: leave room for it in its page
 
@@ -53,7 +55,18 @@ BEGIN
     END IF;
 END $$;
 
+DO $$ -- journals of before 27 November 2026
+BEGIN
+    IF NOT EXISTS (
+        SELECT FROM information_schema.columns
+        WHERE (table_schema, table_name, column_name) = ('journal', 'runs', 'ended_at')
+    ) THEN
+        ALTER TABLE journal.runs ADD COLUMN begun_at timestamptz, ADD COLUMN ended_at timestamptz;
+    END IF;
+END $$;
+
 CREATE INDEX IF NOT EXISTS runs_by_video ON journal.runs (creator_id, video_id);
+CREATE INDEX IF NOT EXISTS runs_ended ON journal.runs (ended_at) WHERE ended_at IS NOT NULL;
 CREATE INDEX IF NOT EXISTS runs_leased ON journal.runs (function, creator_id) WHERE lease_token IS NOT NULL;
 
 CREATE TABLE IF NOT EXISTS journal.cancelled ( -- runs that a person called off

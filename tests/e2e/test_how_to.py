@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import shlex
+import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
 import asyncpg
 
-from chronos import sides
+from chronos import queries, sides
 from chronos.searching import search
 from chronos.verifying import verify
 from tests.e2e.test_rewind import caught_up, chronos, videos
@@ -42,6 +44,8 @@ def test_every_page_is_followed() -> None:
         "change-the-embedding-model",
         "recover-from-a-lost-database",
         "delete-a-video",
+        "webhooks",  # tests/e2e/test_webhooks.py
+        "send-events",
     }
     assert {page.stem for page in PAGES.glob("*.md")} == followed
 
@@ -123,3 +127,23 @@ async def test_recover_from_a_lost_database(hands: Hands, stack: Stack, tmp_path
     await until("all is acked", lambda: caught_up(hands))
     assert len(stack.provider.bill()) == paid
     assert (await verify(hands.settings)).ok
+
+
+async def test_send_events(hands: Hands, stack: Stack, url: str):
+    """All but the snippets of other languages."""
+    folder = stack.home / "store" / "ada"
+    folder.mkdir(parents=True, exist_ok=True)
+    film(folder / "lecture-01.wav", (0, noise(3)), codec="pcm_s16le")
+    settings = dict(line.split("=", 1) for line in snippets("send-events", "env")[0].splitlines())
+    env = stack.environment() | settings | {"CHRONOS_URL": url}
+    shell = [["bash", "-euc", snippet] for snippet in snippets("send-events", "sh")]
+    for command in (*shell, *([sys.executable, "-c", snippet] for snippet in snippets("send-events", "python"))):
+        done = await asyncio.to_thread(subprocess.run, command, env=env, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, (command[-1], done.stdout, done.stderr)
+
+    async def all_completed() -> bool:
+        found = {video["videoId"]: video["status"] for video in await queries.videos(hands.pool, creator_id="ada")}
+        wanted = ("by-curl", "by-client", "by-kafka", "by-avro", "a", "b", "c", "d", "e")
+        return all(found.get(name) == "completed" for name in wanted)
+
+    await until("all that was sent is completed", all_completed)

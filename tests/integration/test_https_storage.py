@@ -13,10 +13,11 @@ import pytest
 
 from agents.ports import ObjectMissing, OutsideStore, StorageRefused, StorageUnavailable
 from chronos import app
-from chronos.adapters import https_storage
+from chronos.adapters import reaching
 from chronos.adapters.addresses import refusal
-from chronos.adapters.https_storage import HttpsStorage, Patience, resolve
+from chronos.adapters.https_storage import HttpsStorage, Patience
 from chronos.adapters.links import Hosts
+from chronos.adapters.reaching import resolve
 from chronos.config import Settings
 from tests.web import Request, Site, certificate, drips, says
 
@@ -138,7 +139,7 @@ async def test_a_redirect_to_a_private_address_is_not_followed(
     def only_the_first_is_public(address: str, *, allow_own: bool) -> str | None:
         return None if address == "127.0.0.1" else refusal(address, allow_own=False)
 
-    monkeypatch.setattr(https_storage, "refusal", only_the_first_is_public)
+    monkeypatch.setattr(reaching, "refusal", only_the_first_is_public)
     async with Site("127.0.0.2") as inner:
         inner.answers["/secret"] = says("200 OK", b"secret")
         site.answers["/r"] = says("307 Temporary Redirect", location=inner.url(f"/secret?{TOKEN}"))

@@ -10,13 +10,22 @@ from typing import Any
 
 import pytest
 
+from agents.send_webhooks import CHANNEL, delivery
 from chronos.journal_rebuild import kept
 from schemas.deletion import VideoDeleted
 from schemas.event import Event
-from schemas.running import Error, FailedEvent, FunctionFailed, FunctionRetried, RunCancelled, UsageRecorded
+from schemas.running import (
+    Error,
+    FailedEvent,
+    FunctionFailed,
+    FunctionRetried,
+    NotificationSent,
+    RunCancelled,
+    UsageRecorded,
+)
 from schemas.transcription import SegmentTranscribed, Transcript, TranscriptionCompleted, TranscriptionStarted
 from streams.codec import Received
-from streams.journal import prepare
+from streams.journal import Journal, prepare
 from streams.postgres import Pool, connect
 from streams.record import Record
 from streams.recovery import Recovery
@@ -124,6 +133,14 @@ async def test_a_run_that_a_person_called_off_stays_called_off(pool: Pool):
     cancelled = said(RunCancelled(**ME, run_id=RUN, by="cli", reason="the wrong film"), function="", cause="")
     assert (await recover(pool, STARTED, cancelled, cancelled))["cancelled"] == 1
     assert str(await pool.fetchval("SELECT run_id FROM journal.cancelled")) == RUN
+
+
+async def test_a_receiver_that_has_a_webhook_is_remembered_and_its_run_may_go_on_for_the_others(pool: Pool):
+    sent = NotificationSent(**ME, channel=CHANNEL, target="https://a.test/hook", status="sent")
+    await recover(pool, said(sent, function="send-webhooks 1-abc"))
+    choice = await Journal(pool).chosen(f"send-webhooks/{INPUT}/{delivery(sent.target)}")
+    assert choice == b"sent"
+    assert (await the_run(pool))["ending"] is None
 
 
 async def test_what_was_deleted_does_not_come_back_and_what_another_video_uses_does(pool: Pool):

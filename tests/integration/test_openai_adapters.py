@@ -25,9 +25,10 @@ from agents.ports import (
     SpeechRefused,
     SpeechUnavailable,
 )
-from chronos.adapters.openai_client import _until, apportion, connect
+from chronos.adapters.openai_client import apportion, connect
 from chronos.adapters.openai_embedder import OpenAiEmbedder
 from chronos.adapters.openai_speech import OpenAiSpeech
+from chronos.adapters.retry_after import seconds_asked
 from chronos.adapters.sound import RATE
 from tests.provider import Provider
 
@@ -284,5 +285,5 @@ def test_shares_sum_to_the_whole() -> None:
 
 def test_a_date_may_say_how_long_to_wait() -> None:
     later = datetime.now(UTC) + timedelta(seconds=60)
-    assert _until(format_datetime(later, usegmt=True)) == pytest.approx(60, abs=2)
-    assert _until("soon") == 0.0
+    assert seconds_asked(format_datetime(later, usegmt=True)) == pytest.approx(60, abs=2)
+    assert seconds_asked("soon") == 0.0

@@ -6,7 +6,7 @@ import hashlib
 
 import pytest
 
-from chronos.api.keys import BadKey, Keyring, Scope, is_loopback, parse
+from chronos.api.keys import BadKey, Keyring, Scope, is_loopback, parse, token_of
 from chronos.api.server import KeysMissing, keyring_of
 from chronos.config import Settings
 
@@ -56,3 +56,21 @@ def test_beyond_this_machine_a_server_does_not_start_without_a_key_of_each_scope
     with pytest.raises(KeysMissing, match="set CHRONOS_READING_KEY, CHRONOS_OPERATING_KEY"):
         keyring_of(Settings(event_key=("k",)), "0.0.0.0")
     assert keyring_of(Settings(), "127.0.0.1").is_empty()
+
+
+@pytest.mark.parametrize(
+    ("header", "token"),
+    [
+        ("Bearer k", "k"),
+        ("bearer  k ", "k"),
+        ("Basic dXNlcjprZXk=", "key"),  # user:key
+        ("Basic a2V5Og==", "key"),  # key:
+        ("Basic a2V5", "key"),  # key
+        ("Basic not-base64", ""),
+        ("Basic /w==", ""),  # no UTF-8
+        ("Digest k", ""),
+        ("", ""),
+    ],
+)
+def test_a_key_is_a_bearers_or_that_of_basic_authentication(header: str, token: str) -> None:
+    assert token_of(header) == token

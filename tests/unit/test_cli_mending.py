@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from chronos.cli.root import app
-from chronos.cli.words import age, as_text, clean, hex_lines
+from chronos.cli.words import age, clean, hex_lines
+from chronos.showing import as_text
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from chronos.failures import COMMANDS, Failure, Filter, Prices, bill, choose, cost
+from chronos.failures import COMMANDS, RETRIED, SAME_EVENT, Failure, Filter, Prices, bill, choose, cost
 from chronos.pipeline import FUNCTIONS
 from schemas.catalogue import CATALOGUE
 from schemas.event import Coordinates
@@ -36,9 +36,19 @@ def ids(found: list[Failure]) -> list[str]:
     return [one.id for one in found]
 
 
-def test_a_retry_is_always_a_command_and_every_function_that_can_fail_has_one():
+def test_a_retry_is_a_command_or_the_same_fact_and_every_function_that_can_fail_has_one():
     assert {CATALOGUE[topic].kind for topic in COMMANDS.values()} == {"command"}
-    assert COMMANDS.keys() == {function.name for function in FUNCTIONS if function.reports_failure}
+    assert set(RETRIED) == {function.name for function in FUNCTIONS if function.reports_failure}
+    facts = {f.name for f in FUNCTIONS if f.reports_failure and {event.kind for event in f.consumes} == {"fact"}}
+    assert set(SAME_EVENT) == facts
+
+
+def test_each_message_that_was_not_delivered_is_for_itself_and_beside_the_videos_own_failure():
+    at = [Coordinates(topic="function.failed", partition=0, offset=offset) for offset in (1, 2)]
+    again = failure("again", 3, function="send-webhooks", origin=at[0])
+    webhooks = [failure(f"w{n}", n, function="send-webhooks", origin=at[n]) for n in (0, 1)]
+    assert ids(choose([failure("video", 2), *webhooks, again], Filter())) == ["w1", "video", "again"]
+    assert cost(again, PRICES) == 0
 
 
 def test_a_video_that_failed_twice_in_one_run_is_sent_once_for_its_newest_failure():
