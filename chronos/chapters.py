@@ -26,6 +26,7 @@ FLAT = 0.01  # a dip that is less deep is rounding: the same text said twice dif
 NEAREST = 10_000  # milliseconds; YouTube takes no shorter chapter
 LEAST = 3  # YouTube takes no fewer
 TITLE = 3  # words
+LONG = 8  # letters; above it a word is as rare as it can be
 _WORD = re.compile(r"[^\W\d_](?:[\w'’-]*\w)?")
 
 
@@ -135,8 +136,9 @@ def titles(parts: Sequence[Sequence[Piece]]) -> list[str]:
 
 
 def _title(words: Counter[str], telling: Mapping[str, float]) -> str:
-    """Of words that tell as much the ones that are said first."""
-    best = sorted(words, key=lambda word: -words[word] * telling[word])[:TITLE]
+    """Of words that tell as much the ones that are said first. Long words count more: in every language the common ones
+    are short (Zipf 1935), and a chapter alone is too short to know them by their number."""
+    best = sorted(words, key=lambda word: -words[word] * telling[word] * min(len(word), LONG))[:TITLE]
     return ", ".join(best).capitalize()
 
 
