@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
 from chronos.cli.state import Json, State, clock, err, out, print_json
 from chronos.cli.videos import PANEL, Creator, VideoArgument
 from chronos.cli.words import plain
+
+if TYPE_CHECKING:
+    from streams.postgres import Pool
+
+Answer = TypeVar("Answer")
 
 
 def register(app: typer.Typer) -> None:
@@ -33,16 +39,9 @@ def export(
 ) -> None:
     """Write a video's words: captions (srt, vtt), text, Markdown with chapters, or all of it as JSON."""
     from chronos import exporting
-    from chronos.sides import projection_pool
 
-    state: State = ctx.obj
     wanted = _format(kind, output)
-
-    async def ask() -> Any:
-        async with projection_pool(state.settings(), most=2) as pool:
-            return await exporting.export(pool, video, creator, wanted)
-
-    spoken, text = asyncio.run(ask())
+    spoken, text = _asked(ctx.obj, lambda pool: exporting.export(pool, video, creator, wanted))
     if output is not None:
         output.write_text(text, encoding="utf-8")
     if as_json:
@@ -52,6 +51,17 @@ def export(
         sys.stdout.buffer.write(text.encode())  # in UTF-8 whatever the terminal's encoding: it goes into files
     else:
         err().print(f"[green]✓[/] {plain(str(output))}")
+
+
+def _asked(state: State, question: Callable[[Pool], Awaitable[Answer]]) -> Answer:
+    """What the tables say."""
+    from chronos.sides import projection_pool
+
+    async def ask() -> Answer:
+        async with projection_pool(state.settings(), most=2) as pool:
+            return await question(pool)
+
+    return asyncio.run(ask())
 
 
 def _format(kind: str | None, output: Path | None) -> Any:
@@ -74,16 +84,9 @@ def chapters(
     """Where the subject changes: a guess from the vectors, each chapter named by its most telling words."""
     from chronos import exporting
     from chronos.export_formats import chapter_to_json
-    from chronos.sides import projection_pool
 
-    state: State = ctx.obj
     look = exporting.youtube if for_youtube else exporting.spoken
-
-    async def ask() -> Any:
-        async with projection_pool(state.settings(), most=2) as pool:
-            return await look(pool, video, creator)
-
-    found = asyncio.run(ask()).chapters
+    found = _asked(ctx.obj, lambda pool: look(pool, video, creator)).chapters
     if as_json:
         print_json({"videoId": video, "chapters": [chapter_to_json(chapter) for chapter in found]})
         return
@@ -103,15 +106,9 @@ def share(
     """A link to a second of a video, in the console (CHRONOS_CONSOLE_URL)."""
     from chronos import queries
     from chronos.sharing import link, second
-    from chronos.sides import projection_pool
 
     state: State = ctx.obj
-    wanted, settings = second(at), state.settings()
-
-    async def ask() -> dict[str, Any]:
-        async with projection_pool(settings, most=1) as pool:
-            return await queries.status(pool, video, creator)
-
-    known = asyncio.run(ask())
-    url = link(settings.console_url, known["creatorId"], video, wanted, known["durationSeconds"])
+    wanted = second(at)
+    known = _asked(state, lambda pool: queries.status(pool, video, creator))
+    url = link(state.settings().console_url, known["creatorId"], video, wanted, known["durationSeconds"])
     print_json({"videoId": video, "creatorId": known["creatorId"], "url": url}) if as_json else typer.echo(url)
