@@ -147,18 +147,21 @@ class Hands:
         return await self.send.send(TranscribeRequested(video_id=video, creator_id=creator, storage_path=path, **more))
 
     async def dead_letters(self, count: int) -> list[Record]:
-        return await self.records("dead-letter", count)
+        return await self._records("dead-letter", count)
 
     async def notifications(self, count: int) -> list[Record]:
-        return await self.records("notification.sent", count)
+        return await self._records("notification.sent", count)
 
     async def requests(self, count: int) -> list[Record]:
         return await self._records("transcribe.requested", count)
 
     async def retries(self, count: int) -> list[Record]:
-        return await self.records("function.retried", count)
+        return await self._records("function.retried", count)
 
-    async def records(self, topic: str, count: int) -> list[Record]:
+    async def embedded(self, count: int) -> list[Record]:
+        return await self._records("chunks.embedded", count)
+
+    async def _records(self, topic: str, count: int) -> list[Record]:
         """All records of a topic, once there are so many."""
         scan = LogScan(app.cluster(self.settings))
 

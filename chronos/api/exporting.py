@@ -38,7 +38,9 @@ async def export(
     key: Reading,
     creator: Name,
     video: Name,
-    kind: Annotated[Format, Query(alias="format", description="srt and vtt are captions; md and json have chapters.")],
+    kind: Annotated[
+        Format, Query(alias="format", description="srt and vtt are captions; md and json have chapters.")
+    ] = Format.SRT,
 ) -> Response:
     """A video's words as a file."""
     spoken, text = await exporting.export(has.pool, video, whose(key, creator), kind)

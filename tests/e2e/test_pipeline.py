@@ -58,7 +58,7 @@ async def test_what_the_embedding_model_does_not_take_is_said_in_the_fact(hands:
     (chunk,) = await hands.pool.fetch("SELECT tokens FROM chunks WHERE video_id = 'burmese'")
     assert chunk["tokens"] == 9600
     codec = app.codec(await app.topic_ids(hands.settings))
-    facts = [codec.read(record).event for record in await hands.records(ChunksEmbedded.name, 1)]
+    facts = [codec.read(record).event for record in await hands.embedded(1)]
     left_out = [
         v.left_out for f in facts if isinstance(f, ChunksEmbedded) and f.video_id == "burmese" for v in f.vectors
     ]
