@@ -93,6 +93,9 @@ class Settings(BaseSettings):
         default_factory=dict,
         description="Seconds of sound a call: shortest, longest, lull, padding, and more. See agents/cutter.",
     )
+    console_url: str = Field(
+        default="http://localhost:8288", description="Where people reach the console: links to videos begin with it."
+    )
     vector_index: Literal["hnsw", "ivfflat", "none"] = "hnsw"
 
     event_key: Annotated[tuple[str, ...], NoDecode] = Field(
@@ -210,6 +213,8 @@ class Settings(BaseSettings):
         }
         if info.ai_base_url and not (self.openai_api_key or self.openai_base_url):
             found |= {"openai_base_url": info.ai_base_url, "local_ai": True}
+        if info.console_url and "console_url" not in self.model_fields_set:
+            found["console_url"] = info.console_url
         keep_secret(*_passwords(info.database_url))
         return self.model_copy(update=found)
 

@@ -95,6 +95,7 @@ class Video(Form):
 
 
 class VideoDetail(Video):
+    language: str | None = Field(description="Of its newest transcript.")
     original_filename: str | None
     storage_path: str | None
     codec: str | None

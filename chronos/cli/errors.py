@@ -32,6 +32,7 @@ SPOKEN = {
     "chronos.deleting.NotGone": "",
     "chronos.devstack.errors.DevStackError": "",
     "chronos.embedders.NoSuchSpace": "",
+    "chronos.exporting.TooFewChapters": "",
     "chronos.house.NotOurs": "",
     "chronos.letters.AnotherAtWork": "",
     "chronos.letters.NoSuchLetter": "",
@@ -39,6 +40,7 @@ SPOKEN = {
     "chronos.offsets.BadWay": "",
     "chronos.queries.NoSuchVideo": "",
     "chronos.queries.RunIsOver": "",
+    "chronos.sharing.NoSuchSecond": "",
     "chronos.planning.NoSuchGroup": "",
     "chronos.retrying.NothingToRetry": "",
     "chronos.rewinding.NotMoved": "",
@@ -71,6 +73,7 @@ WRONG_USE = {
     "chronos.moments.NoMoment",
     "chronos.offsets.BadWay",
     "chronos.planning.NoSuchGroup",
+    "chronos.sharing.NoSuchSecond",
     "schemas.avro.Undecodable",
     "pydantic_core._pydantic_core.ValidationError",
 }

@@ -11,13 +11,14 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from chronos.adapters.links import is_link
-from chronos.api import forms, logs, reading
+from chronos.api import exporting, forms, logs, reading
 from chronos.api.reading import Creator, Name
 from chronos.api.resources import Has, Reading
 from chronos.console import log, tracing
 from chronos.console.rendering import SHAPES, page, segment
 from chronos.console.sessions import PageRoute
 from chronos.console.waiting import CaughtUp
+from chronos.export_formats import Format
 from chronos.queries import NoSuchVideo
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
@@ -44,15 +45,17 @@ async def videos(
 async def video(request: Request, has: Has, key: Reading, creator: Name, video: Name, _: CaughtUp) -> Response:
     """One video: its words, its runs, what it cost."""
     known = await reading.video(has, key, creator, video)
-    runs, chunks, usage, transcript = await asyncio.gather(
+    runs, chunks, usage, transcript, chapters = await asyncio.gather(
         reading.runs(has, key, creator, video),
         reading.chunks(has, key, creator, video),
         reading.video_usage(has, key, creator, video),
         _transcript(has, key, creator, video),
+        _chapters(has, key, creator, video),
     )
     return page(
         request, "video.html", video=known, runs=runs.runs, chunks=chunks.chunks, usage=usage.usage,
-        transcript=transcript, playable=known.storage_path is not None and not is_link(known.storage_path),
+        transcript=transcript, chapters=chapters, formats=list(Format),
+        playable=known.storage_path is not None and not is_link(known.storage_path),
     )  # fmt: skip
 
 
@@ -61,6 +64,13 @@ async def _transcript(has: Has, key: Reading, creator: str, video: str) -> forms
         return await reading.transcript(has, key, creator, video)
     except NoSuchVideo:  # no transcript yet
         return None
+
+
+async def _chapters(has: Has, key: Reading, creator: str, video: str) -> list[exporting.Chapter]:
+    try:
+        return (await exporting.chapters(has, key, creator, video)).chapters
+    except NoSuchVideo:  # no transcript yet
+        return []
 
 
 @router.get("/videos/{creator}/{video}/events")

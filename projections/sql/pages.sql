@@ -23,6 +23,12 @@ LIMIT $6 + 1
 SELECT
     v.creator_id, v.video_id, v.run_id, v.status, v.title, v.duration_seconds, v.error, v.requested_at, v.changed_at,
     v.original_filename, v.storage_path, v.codec, v.source_bytes, v.source_sha256,
+    (
+        SELECT t.language FROM transcripts AS t
+        WHERE (t.creator_id, t.video_id) = (v.creator_id, v.video_id)
+        ORDER BY t.made_version DESC
+        LIMIT 1
+    ) AS language,
     coalesce(v.searchable, false) AS searchable,
     coalesce((
         SELECT sum(u.cost_micro_usd) FROM usage AS u
