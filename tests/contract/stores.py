@@ -1,0 +1,160 @@
+"""The stores that keep the contract, each against a real server on loopback, with a gate before it."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import hmac
+import os
+import shutil
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from urllib.parse import quote
+
+import httpx
+from moto.server import ThreadedMotoServer
+
+from chronos import stores
+from chronos.adapters.downloading import Patience
+from chronos.adapters.store import Store
+from chronos.config import Settings
+from tests.buckets import SERVICE_ROLE, Buckets, azure, google, supabase
+from tests.gate import Gate
+
+SECRET = "UExBTlRFRC1zZWNyZXQtdGhhdC1ub2JvZHktbWF5LXNlZQ=="  # Azure's keys are base64
+PATIENCE = Patience(largest=30_000_000, stall=5.0, pause=0.01, busy=2.0)
+AZURITE = os.environ.get("CHRONOS_AZURITE") or shutil.which("azurite-blob")
+
+
+@dataclass
+class Place:
+    """A store, its server, and what a test does there behind its back."""
+
+    scheme: str
+    settings: Settings
+    gate: Gate
+    write: Callable[[str, bytes], Awaitable[object]]  # puts an object, as somebody else would
+    expire: Callable[[], None] | None = None  # ends all links
+
+    def store(self, bucket: str = "videos", **patience: object) -> Store:
+        url = f"{self.scheme}://{bucket}/lectures"
+        return stores.opened(url, self.settings, replace(PATIENCE, **patience))  # type: ignore[arg-type]
+
+
+@asynccontextmanager
+async def amazon(home: Path) -> AsyncIterator[Place]:
+    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    port = server.get_host_and_port()[1]
+    signed = {"Authorization": "AWS4-HMAC-SHA256 Credential=x/20260101/us-east-1/s3/aws4_request"}
+    try:
+        async with Gate(port) as gate, httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", headers=signed) as client:
+            (await client.put("/videos")).raise_for_status()
+
+            async def write(name: str, content: bytes) -> None:
+                (await client.put(f"/videos/lectures/{quote(name)}", content=content)).raise_for_status()
+
+            keys = {"aws_access_key_id": "AKIAPLANTEDPLANTED00", "aws_secret_access_key": SECRET}
+            yield Place("s3", Settings(home=home, aws_endpoint_url=gate.url, **keys), gate, write)
+    finally:
+        server.stop()
+
+
+def _shelved(served: Buckets) -> Callable[[str, bytes], Awaitable[object]]:
+    async def write(name: str, content: bytes) -> None:
+        served.shelf.put(("videos", f"lectures/{name}"), content)
+
+    return write
+
+
+@asynccontextmanager
+async def googles(home: Path) -> AsyncIterator[Place]:
+    with Buckets(google) as served:
+        async with Gate(served.port) as gate:
+            yield Place("gs", Settings(home=home, storage_emulator_host=gate.url), gate, _shelved(served))
+
+
+def _azure_settings(home: Path, gate: Gate, key: str = SECRET) -> Settings:
+    account = "devstoreaccount1"
+    return Settings(
+        home=home,
+        azure_storage_account_name=account,
+        azure_storage_account_key=key,
+        azure_storage_endpoint=f"{gate.url}/{account}",
+    )
+
+
+@asynccontextmanager
+async def azures(home: Path) -> AsyncIterator[Place]:
+    with Buckets(azure) as served:
+        async with Gate(served.port) as gate:
+            yield Place("az", _azure_settings(home, gate), gate, _shelved(served))
+
+
+@asynccontextmanager
+async def azurite(home: Path) -> AsyncIterator[Place]:
+    """Microsoft's own emulator, which checks signatures as well; from npm, where somebody has installed it."""
+    assert AZURITE
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    command = [AZURITE, "--blobPort", str(port), "--inMemoryPersistence", "--silent", "--disableTelemetry"]
+    process = await asyncio.create_subprocess_exec(*command, cwd=home, stdout=-3, stderr=-3)
+    try:
+        async with Gate(port) as gate, httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
+            await _answering(client)
+            headers, path = {"x-ms-version": "2021-08-06"}, "/devstoreaccount1/videos"
+            made = await client.put(
+                f"{path}?restype=container", headers=_signed("PUT", path, headers, 0, "restype:container")
+            )
+            made.raise_for_status()
+
+            async def write(name: str, content: bytes) -> None:
+                path = f"/devstoreaccount1/videos/lectures/{quote(name)}"
+                more = {**headers, "x-ms-blob-type": "BlockBlob"}
+                put = await client.put(path, content=content, headers=_signed("PUT", path, more, len(content)))
+                put.raise_for_status()
+
+            yield Place("az", _azure_settings(home, gate, AZURITE_KEY), gate, write)
+    finally:
+        process.terminate()
+        await process.wait()
+
+
+# Published by Microsoft for its emulator: https://learn.microsoft.com/azure/storage/common/storage-use-azurite
+AZURITE_KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
+
+
+def _signed(method: str, path: str, headers: dict[str, str], size: int, *query: str) -> dict[str, str]:
+    """Headers with Azure's Shared Key."""
+    dated = headers | {"x-ms-date": datetime.now(UTC).strftime("%a, %d %b %Y %H:%M:%S GMT")}
+    named = "\n".join(f"{name}:{dated[name]}" for name in sorted(dated))
+    text = "\n".join([method, "", "", str(size or ""), *[""] * 8, named, f"/devstoreaccount1{path}", *query])
+    code = hmac.new(base64.b64decode(AZURITE_KEY), text.encode(), hashlib.sha256).digest()
+    return dated | {"Authorization": f"SharedKey devstoreaccount1:{base64.b64encode(code).decode()}"}
+
+
+async def _answering(client: httpx.AsyncClient) -> None:
+    async with asyncio.timeout(30):
+        while True:
+            try:
+                await client.get("/")
+            except httpx.ConnectError:
+                await asyncio.sleep(0.05)
+            else:
+                return
+
+
+@asynccontextmanager
+async def supabases(home: Path) -> AsyncIterator[Place]:
+    with Buckets(supabase) as served:
+        async with Gate(served.port) as gate:
+            settings = Settings(home=home, supabase_url=gate.url, supabase_service_role_key=SERVICE_ROLE)
+            yield Place("supabase", settings, gate, _shelved(served), served.shelf.links.clear)
+
+
+PLACES = {"s3": amazon, "gs": googles, "az": azures, "azurite": azurite, "supabase": supabases}
