@@ -41,7 +41,7 @@ class Patience:
     vain: int = 5
     """Breaks in a row that brought nothing, until the attempt ends: it is no place to wait for a store that is away."""
 
-    pause: float = 1.0
+    pause: float = 0.5
     """Seconds before the rest is asked for; twice as long after each break that brought nothing."""
 
     busy: float = 60.0

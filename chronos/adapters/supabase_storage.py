@@ -156,7 +156,7 @@ class SupabaseStorage:
                 yield client
         except (httpx.HTTPError, httpx.StreamError) as error:
             raise StorageInterrupted(f"Supabase did not give {named!r}, or broke off: {reason(error)}") from None
-        except (KeyError, ValueError) as error:
+        except (KeyError, TypeError, ValueError) as error:
             raise StorageUnavailable(f"Supabase answers nonsense for {named!r} ({type(error).__name__})") from None
 
     async def _has(self, key: str, size: int) -> bool:

@@ -6,8 +6,6 @@ import asyncio
 import base64
 import hashlib
 import hmac
-import os
-import shutil
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -21,29 +19,75 @@ from moto.server import ThreadedMotoServer
 
 from chronos import stores
 from chronos.adapters.downloading import Patience
+from chronos.adapters.https_storage import HttpsStorage
+from chronos.adapters.links import Hosts
 from chronos.adapters.store import Store
 from chronos.config import Settings
+from tests.azurite import AZURITE
 from tests.buckets import SERVICE_ROLE, Buckets, azure, google, supabase
 from tests.gate import Gate
 
 SECRET = "UExBTlRFRC1zZWNyZXQtdGhhdC1ub2JvZHktbWF5LXNlZQ=="  # Azure's keys are base64
 PATIENCE = Patience(largest=30_000_000, stall=5.0, pause=0.01, busy=2.0)
-AZURITE = os.environ.get("CHRONOS_AZURITE") or shutil.which("azurite-blob")
+
+
+Write = Callable[[str, bytes], Awaitable[object]]
 
 
 @dataclass
 class Place:
     """A store, its server, and what a test does there behind its back."""
 
-    scheme: str
+    base: str  # the URL without the bucket
     settings: Settings
     gate: Gate
-    write: Callable[[str, bytes], Awaitable[object]]  # puts an object, as somebody else would
-    expire: Callable[[], None] | None = None  # ends all links
+    write: Write  # puts an object, as somebody else would
+    endpoint: str = ""  # the setting that says where the server is
 
     def store(self, bucket: str = "videos", **patience: object) -> Store:
-        url = f"{self.scheme}://{bucket}/lectures"
-        return stores.opened(url, self.settings, replace(PATIENCE, **patience))  # type: ignore[arg-type]
+        return stores.opened(f"{self.base}{bucket}/lectures", self.settings, _patience(**patience))
+
+    def elsewhere(self, url: str) -> Store:
+        """The same store at a server of another URL."""
+        return replace(self, settings=self.settings.model_copy(update={self.endpoint: url})).store()
+
+    def path(self, name: str) -> str:
+        """The storage path of an object."""
+        return name
+
+
+def _patience(**more: object) -> Patience:
+    return replace(PATIENCE, **more)  # type: ignore[arg-type]
+
+
+class Web(Place):
+    """Links, which are a store only to read from."""
+
+    def store(self, bucket: str = "", **patience: object) -> Store:
+        hosts = Hosts([self.gate.url.removeprefix("http://")])
+        return HttpsStorage(hosts, allow_own=True, patience=_patience(**patience))  # type: ignore[return-value]
+
+    def path(self, name: str) -> str:
+        return f"{self.gate.url}/videos/lectures/{name}?signature={SECRET}"
+
+
+@asynccontextmanager
+async def folder(home: Path) -> AsyncIterator[Place]:
+    (home / "videos" / "lectures").mkdir(parents=True)
+
+    async def write(name: str, content: bytes) -> None:
+        file = home / "videos" / "lectures" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content)
+
+    yield Place(f"{home.as_uri()}/", Settings(home=home), Gate(0), write)
+
+
+@asynccontextmanager
+async def web(home: Path) -> AsyncIterator[Place]:
+    with Buckets(google) as served:
+        async with Gate(served.port) as gate:
+            yield Web("", Settings(home=home), gate, _shelved(served))
 
 
 @asynccontextmanager
@@ -60,12 +104,13 @@ async def amazon(home: Path) -> AsyncIterator[Place]:
                 (await client.put(f"/videos/lectures/{quote(name)}", content=content)).raise_for_status()
 
             keys = {"aws_access_key_id": "AKIAPLANTEDPLANTED00", "aws_secret_access_key": SECRET}
-            yield Place("s3", Settings(home=home, aws_endpoint_url=gate.url, **keys), gate, write)
+            settings = Settings(home=home, aws_endpoint_url=gate.url, **keys)
+            yield Place("s3://", settings, gate, write, "aws_endpoint_url")
     finally:
         server.stop()
 
 
-def _shelved(served: Buckets) -> Callable[[str, bytes], Awaitable[object]]:
+def _shelved(served: Buckets) -> Write:
     async def write(name: str, content: bytes) -> None:
         served.shelf.put(("videos", f"lectures/{name}"), content)
 
@@ -76,7 +121,8 @@ def _shelved(served: Buckets) -> Callable[[str, bytes], Awaitable[object]]:
 async def googles(home: Path) -> AsyncIterator[Place]:
     with Buckets(google) as served:
         async with Gate(served.port) as gate:
-            yield Place("gs", Settings(home=home, storage_emulator_host=gate.url), gate, _shelved(served))
+            settings = Settings(home=home, storage_emulator_host=gate.url)
+            yield Place("gs://", settings, gate, _shelved(served), "storage_emulator_host")
 
 
 def _azure_settings(home: Path, gate: Gate, key: str = SECRET) -> Settings:
@@ -93,7 +139,7 @@ def _azure_settings(home: Path, gate: Gate, key: str = SECRET) -> Settings:
 async def azures(home: Path) -> AsyncIterator[Place]:
     with Buckets(azure) as served:
         async with Gate(served.port) as gate:
-            yield Place("az", _azure_settings(home, gate), gate, _shelved(served))
+            yield Place("az://", _azure_settings(home, gate), gate, _shelved(served), "azure_storage_endpoint")
 
 
 @asynccontextmanager
@@ -119,7 +165,7 @@ async def azurite(home: Path) -> AsyncIterator[Place]:
                 put = await client.put(path, content=content, headers=_signed("PUT", path, more, len(content)))
                 put.raise_for_status()
 
-            yield Place("az", _azure_settings(home, gate, AZURITE_KEY), gate, write)
+            yield Place("az://", _azure_settings(home, gate, AZURITE_KEY), gate, write, "azure_storage_endpoint")
     finally:
         process.terminate()
         await process.wait()
@@ -154,7 +200,15 @@ async def supabases(home: Path) -> AsyncIterator[Place]:
     with Buckets(supabase) as served:
         async with Gate(served.port) as gate:
             settings = Settings(home=home, supabase_url=gate.url, supabase_service_role_key=SERVICE_ROLE)
-            yield Place("supabase", settings, gate, _shelved(served), served.shelf.links.clear)
+            yield Place("supabase://", settings, gate, _shelved(served), "supabase_url")
 
 
-PLACES = {"s3": amazon, "gs": googles, "az": azures, "azurite": azurite, "supabase": supabases}
+PLACES = {
+    "file": folder,
+    "s3": amazon,
+    "gs": googles,
+    "az": azures,
+    "azurite": azurite,
+    "supabase": supabases,
+    "https": web,
+}

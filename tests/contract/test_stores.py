@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -17,22 +18,32 @@ from agents.ports import (
     StorageRefused,
     StorageUnavailable,
 )
+from chronos import doctor_checks
 from streams.retry import Fault
+from tests.azurite import AZURITE
 from tests.buckets import SERVICE_ROLE
-from tests.contract.stores import AZURITE, AZURITE_KEY, PLACES, SECRET, Place
+from tests.contract.stores import AZURITE_KEY, PLACES, SECRET, Place
 from tests.gate import answers, cut, meanwhile, reads
+from tests.web import Site, certificate
 
 VIDEO = os.urandom(3_000_000)
 LARGE = os.urandom(20_000_000)
-ALWAYS = 4  # one request and the repetitions inside of obstore
 SECRETS = (SECRET, SERVICE_ROLE, AZURITE_KEY, "AKIAPLANTEDPLANTED00")
 
-azurite = pytest.param(
-    "azurite", marks=pytest.mark.skipif(AZURITE is None, reason="no Azurite: see the end of the run")
-)
+NO_AZURITE = pytest.mark.skipif(AZURITE is None, reason="no Azurite: see the end of the run")
+BUCKETS = ("s3", "gs", "az", pytest.param("azurite", marks=NO_AZURITE), "supabase")
 
 
-@pytest.fixture(scope="module", params=["s3", "gs", "az", azurite, "supabase"])
+def at(*kinds: object) -> pytest.MarkDecorator:
+    """The stores that a test is about."""
+    return pytest.mark.parametrize("served", kinds, indirect=True, scope="module")
+
+
+everywhere, over_a_network, not_for_links = at(*BUCKETS, "file", "https"), at(*BUCKETS, "https"), at(*BUCKETS, "file")
+in_buckets = at(*BUCKETS)
+
+
+@pytest.fixture(scope="module")
 async def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Place]:
     async with PLACES[request.param](tmp_path_factory.mktemp("stores")) as place:
         yield place
@@ -52,9 +63,9 @@ def room(tmp_path: Path) -> Path:
     return tmp_path / "room"
 
 
-async def refused(place: Place, room: Path, kind: type[Fault], says: str, path: str = "a.mp4") -> None:
+async def refused(place: Place, room: Path, kind: type[Fault], says: str, name: str = "a.mp4") -> None:
     with pytest.raises(kind, match=says) as error:
-        await place.store().fetch(path, room)
+        await place.store().fetch(place.path(name), room)
     assert not [secret for secret in SECRETS if secret in str(error.value)]
     assert os.listdir(room) == []
 
@@ -65,15 +76,17 @@ def ranges(place: Place) -> list[str]:
     return [headers.get("x-ms-range") or headers.get("range", "") for headers in asked]
 
 
+@everywhere
 async def test_a_video_is_fetched_with_its_size_and_digest(place: Place, room: Path) -> None:
-    fetched = await place.store().fetch("a.mp4", room)
+    fetched = await place.store().fetch(place.path("a.mp4"), room)
     assert fetched.file.read_bytes() == VIDEO
     assert (fetched.bytes, fetched.sha256) == (len(VIDEO), hashlib.sha256(VIDEO).hexdigest())
 
 
+@over_a_network
 async def test_a_download_that_breaks_goes_on_where_it_stopped(place: Place, room: Path) -> None:
     place.gate.next(cut(1_200_000), cut(700_000), which=reads)
-    fetched = await place.store().fetch("a.mp4", room)
+    fetched = await place.store().fetch(place.path("a.mp4"), room)
     assert fetched.sha256 == hashlib.sha256(VIDEO).hexdigest()
     first, second, third = ranges(place)
     begun = [int(one.removeprefix("bytes=").partition("-")[0] or 0) for one in (first, second, third)]
@@ -84,6 +97,7 @@ async def test_a_download_that_breaks_goes_on_where_it_stopped(place: Place, roo
     assert last.get("if-match") or last.get("if-range")
 
 
+@over_a_network
 async def test_a_file_that_changes_while_it_is_read_is_tried_again(place: Place, room: Path) -> None:
     async def written() -> None:
         await place.write("a.mp4", LARGE[: len(VIDEO)])
@@ -92,28 +106,33 @@ async def test_a_file_that_changes_while_it_is_read_is_tried_again(place: Place,
     await refused(place, room, StorageUnavailable, "changed while it was read")
 
 
+@everywhere
 async def test_what_is_not_there_is_missing(place: Place, room: Path) -> None:
-    await refused(place, room, ObjectMissing, "no object", "nothing.mp4")
+    await refused(place, room, ObjectMissing, "there is no", "nothing.mp4")
 
 
+@in_buckets
 async def test_a_bucket_that_is_not_there_is_named_and_tried_again(place: Place, room: Path) -> None:
     with pytest.raises(StorageUnavailable, match="no bucket") as error:
-        await place.store("elsewhere").fetch("a.mp4", room)
+        await place.store("elsewhere").fetch(place.path("a.mp4"), room)
     assert "elsewhere" in str(error.value)
 
 
+@not_for_links
 @pytest.mark.parametrize("path", ["../secret", "/etc/passwd", "a/../../b", "s3://other/a.mp4", "", "a\0b", "a\nb"])
 async def test_a_path_that_is_no_key_is_refused_unasked(place: Place, room: Path, path: str) -> None:
     await refused(place, room, OutsideStore, "outside the store", path)
     assert not place.gate.requests
 
 
+@not_for_links
 @pytest.mark.parametrize("name", ["Über uns #1?.mp4", "a%2Fb.mp4", "%2e%2e/x.mp4", "a+b&c=d.mp4", "日本.mp4"])
 async def test_odd_names_are_names(place: Place, room: Path, name: str) -> None:
     await place.write(name, b"x")
     assert (await place.store().fetch(name, room)).bytes == 1
 
 
+@over_a_network
 @pytest.mark.parametrize(
     ("status", "kind"),
     [
@@ -126,29 +145,33 @@ async def test_odd_names_are_names(place: Place, room: Path, name: str) -> None:
 async def test_a_key_without_rights_is_final_and_a_broken_server_is_tried_again(
     place: Place, room: Path, status: str, kind: type[Fault]
 ) -> None:
-    place.gate.next(*[answers(status, b"<Error><Code>Why</Code></Error>")] * ALWAYS)
+    place.gate.next(*[answers(status, b"<Error><Code>Why</Code></Error>")] * 2)
     await refused(place, room, kind, status[:3])
 
 
+@over_a_network
 async def test_a_store_that_asks_for_patience_is_given_it(place: Place, room: Path) -> None:
-    place.gate.next(*[answers("429 Too Many Requests", retry_after="7")] * ALWAYS)
+    place.gate.next(*[answers("429 Too Many Requests", retry_after="7")] * 2)
     with pytest.raises(StorageBusy) as error:
-        await place.store().fetch("a.mp4", room)
+        await place.store().fetch(place.path("a.mp4"), room)
     assert error.value.retry_after in (5.0, 7.0)  # obstore does not tell what the header says
 
 
+@everywhere
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no disk that is always full")
 async def test_a_full_disk_is_told_and_leaves_no_part(place: Place, room: Path) -> None:
     (room / "source").symlink_to("/dev/full")
     await refused(place, room, StorageUnavailable, "free some space")
 
 
+@over_a_network
 async def test_what_is_too_large_is_refused(place: Place, room: Path) -> None:
     with pytest.raises(StorageRefused, match="CHRONOS_LARGEST_DOWNLOAD"):
-        await place.store(largest=1000).fetch("a.mp4", room)
+        await place.store(largest=1000).fetch(place.path("a.mp4"), room)
     assert os.listdir(room) == []
 
 
+@not_for_links
 async def test_an_upload_is_named_by_its_content_and_sent_once(place: Place, room: Path, tmp_path: Path) -> None:
     file = tmp_path / "Über uns (final).mp4"
     file.write_bytes(LARGE)
@@ -164,6 +187,7 @@ async def test_an_upload_is_named_by_its_content_and_sent_once(place: Place, roo
     assert not [one for one in place.gate.requests if one.headers[":method"] == "PUT" or len(one.body) > 1000]
 
 
+@in_buckets
 async def test_a_file_that_changes_while_it_is_uploaded_is_not_taken_for_its_old_self(
     place: Place, room: Path, tmp_path: Path
 ) -> None:
@@ -180,11 +204,13 @@ async def test_a_file_that_changes_while_it_is_uploaded_is_not_taken_for_its_old
         await store.put(file, "ada", written)
 
 
+@not_for_links
 async def test_uploading_what_is_not_there_says_so(place: Place, tmp_path: Path) -> None:
     with pytest.raises(ObjectMissing, match=r"gone\.mp4"):
         await place.store().put(tmp_path / "gone.mp4", "ada")
 
 
+@not_for_links
 async def test_a_player_gets_the_part_that_it_asks_for(place: Place) -> None:
     store = place.store()
     found = await store.look("a.mp4")
@@ -198,14 +224,26 @@ async def test_a_player_gets_the_part_that_it_asks_for(place: Place) -> None:
         await store.look("nothing.mp4")
 
 
-async def test_a_link_that_ends_in_the_middle_is_asked_for_anew(place: Place, room: Path) -> None:
-    if place.expire is None:
-        pytest.skip("nothing is signed for a while here: each request carries a signature of its own")
+@in_buckets
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="certificates for the test are made by openssl")
+async def test_a_certificate_that_nobody_vouches_for_is_told(place: Place, room: Path, tmp_path: Path) -> None:
+    shown, _ = certificate(tmp_path, "127.0.0.1")
+    async with Site(tls=shown) as site:
+        with pytest.raises(StorageInterrupted, match="certificate"):
+            await place.elsewhere(site.url("/account")).fetch("a.mp4", room)
+        assert not site.requests
 
-    async def expire() -> None:
-        assert place.expire
-        place.expire()
 
-    place.gate.next(meanwhile(expire, cut(1_200_000)), which=reads)
-    assert (await place.store().fetch("a.mp4", room)).sha256 == hashlib.sha256(VIDEO).hexdigest()
-    assert len([one for one in place.gate.requests if one.headers[":method"] == "POST"]) == 2
+@in_buckets
+async def test_a_server_that_is_away_is_tried_again(place: Place, room: Path) -> None:
+    with pytest.raises(StorageInterrupted, match=r"out of reach|broke off") as error:
+        await place.elsewhere("http://127.0.0.1:1/account").fetch("a.mp4", room)
+    assert not [secret for secret in SECRETS if secret in str(error.value)]
+
+
+@in_buckets
+async def test_the_doctor_says_whether_the_bucket_is_there(place: Place) -> None:
+    for bucket, well in (("videos", True), ("elsewhere", False)):
+        found = await doctor_checks.storage(place.settings.model_copy(update={"storage_url": f"{place.base}{bucket}"}))
+        assert found.ok == well, found
+        assert well or "no bucket" in found.found
