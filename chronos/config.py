@@ -76,7 +76,7 @@ class Settings(StoreSettings):
         default=(), description="Hosts whose https links are storage paths too: example.org,*.example.org."
     )
     allow_private_addresses: bool = Field(default=False, description="Links may lead into your own network.")
-    largest_download: int = Field(default=20 << 30, ge=1, description="Bytes of a video behind a link.")
+    largest_download: int = Field(default=20 << 30, ge=1, description="Bytes of a video that is downloaded.")
     speech_model: str | None = None
     embedding_model: str | None = None
     embedding_dimensions: int | None = Field(default=None, ge=1, le=16_000)

@@ -43,10 +43,12 @@ def all_of(settings: Settings) -> RoutedStorage:
     """
     patience = Patience(largest=settings.largest_download)
     web = HttpsStorage(Hosts(settings.https_hosts), allow_own=settings.allow_private_addresses, patience=patience)
-    own_url = settings.storage().rstrip("/")
+    own_url = settings.storage()
     own = opened(own_url, settings, patience)
     others = {url: opened(url, settings, patience) for url in settings.stores}
-    named = {place: store for url, store in (*others.items(), (own_url, own)) for place in _places(url, settings)}
+    named = {
+        place: store for url, store in (*others.items(), (own_url, own)) for place in _places(url.rstrip("/"), settings)
+    }
     return RoutedStorage(own, web, named)
 
 
@@ -114,6 +116,7 @@ def _gs(settings: Settings) -> _Product:
     from obstore.store import GCSStore
 
     host = settings.storage_emulator_host  # as Google's own clients read it: a server of one's own, without keys
+    host = f"http://{host}" if host and "://" not in host else host
     account = {"gcs_base_url": host, "disable_oauth": True, "client_email": "", "private_key": "", "private_key_id": ""}
     config = {
         "service_account_key": json.dumps(account) if host else None,

@@ -61,7 +61,7 @@ class ObjectStorage:
     async def fetch(self, path: str, room: Path) -> Fetched:
         """See agents.ports.Storage. The copy in the room is named `source`."""
         key = str(key_of(path))
-        return await Download(repr(path), partial(self._opened, key), self._patience).to(room / "source")
+        return await Download(self._named(key), partial(self._opened, key), self._patience).to(room / "source")
 
     async def put(self, file: Path, creator_id: str, progress: Progress = unheard) -> str:
         """See Store."""
@@ -124,7 +124,7 @@ class ObjectStorage:
             raise self._fault(error, key) from None  # its text holds the link, and that may hold a key
 
     def _fault(self, error: Exception, key: str) -> Fault:
-        text, named = str(error), f"{key!r} in {self._place}"
+        text, named = str(error), self._named(key)
         found, told = _STATUS.search(text), _CODE.search(text)
         status, code = int(found[1]) if found else None, told[1] if told else ""
         why = " ".join(str(one) for one in (status, code) if one)
@@ -141,6 +141,9 @@ class ObjectStorage:
                 return OutsideStore(f"{named} is outside the store: it is no name of an object")
             case _:
                 return _by_status(status, why, named) if status else self._away(text)
+
+    def _named(self, key: str) -> str:
+        return f"{key!r} in {self._place}"
 
     def _away(self, text: str) -> Fault:
         if "certificate" in text.lower():

@@ -11,7 +11,7 @@ import mimetypes
 import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from http import HTTPStatus
 from pathlib import Path
@@ -47,13 +47,12 @@ class Project:
 
     url: str
     key: str
-    trust: ssl.SSLContext | None = None  # whose certificates are believed; the usual ones if absent
+    trust: ssl.SSLContext = field(default_factory=httpx.create_ssl_context)
 
     def client(self, patience: Patience) -> httpx.AsyncClient:
         """Follows no redirect, and sends the key by itself nowhere."""
         timeout = httpx.Timeout(patience.stall, connect=patience.connect)
-        verify = self.trust or httpx.create_ssl_context()
-        return httpx.AsyncClient(base_url=f"{self.url.rstrip('/')}/storage/v1", timeout=timeout, verify=verify)
+        return httpx.AsyncClient(base_url=f"{self.url.rstrip('/')}/storage/v1", timeout=timeout, verify=self.trust)
 
     def key_headers(self) -> dict[str, str]:
         return {"Authorization": f"Bearer {self.key}", "apikey": self.key}
