@@ -10,7 +10,7 @@ import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from email.utils import formatdate
 from pathlib import Path
 from urllib.parse import quote
 
@@ -153,17 +153,10 @@ async def azurite(home: Path) -> AsyncIterator[Place]:
     try:
         async with Gate(port) as gate, httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
             await _answering(client)
-            headers, path = {"x-ms-version": "2021-08-06"}, "/devstoreaccount1/videos"
-            made = await client.put(
-                f"{path}?restype=container", headers=_signed("PUT", path, headers, 0, "restype:container")
-            )
-            made.raise_for_status()
+            await _put(client, "videos", b"", {}, "restype=container")
 
             async def write(name: str, content: bytes) -> None:
-                path = f"/devstoreaccount1/videos/lectures/{quote(name)}"
-                more = {**headers, "x-ms-blob-type": "BlockBlob"}
-                put = await client.put(path, content=content, headers=_signed("PUT", path, more, len(content)))
-                put.raise_for_status()
+                await _put(client, f"videos/lectures/{quote(name)}", content, {"x-ms-blob-type": "BlockBlob"})
 
             yield Place("az://", _azure_settings(home, gate, AZURITE_KEY), gate, write, "azure_storage_endpoint")
     finally:
@@ -175,13 +168,16 @@ async def azurite(home: Path) -> AsyncIterator[Place]:
 AZURITE_KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
 
 
-def _signed(method: str, path: str, headers: dict[str, str], size: int, *query: str) -> dict[str, str]:
-    """Headers with Azure's Shared Key."""
-    dated = headers | {"x-ms-date": datetime.now(UTC).strftime("%a, %d %b %Y %H:%M:%S GMT")}
-    named = "\n".join(f"{name}:{dated[name]}" for name in sorted(dated))
-    text = "\n".join([method, "", "", str(size or ""), *[""] * 8, named, f"/devstoreaccount1{path}", *query])
-    code = hmac.new(base64.b64decode(AZURITE_KEY), text.encode(), hashlib.sha256).digest()
-    return dated | {"Authorization": f"SharedKey devstoreaccount1:{base64.b64encode(code).decode()}"}
+async def _put(client: httpx.AsyncClient, name: str, content: bytes, about: dict[str, str], query: str = "") -> None:
+    """With Azure's Shared Key."""
+    path = f"/devstoreaccount1/{name}"
+    about = {**about, "x-ms-date": formatdate(usegmt=True), "x-ms-version": "2021-08-06"}
+    named = "\n".join(f"{name}:{about[name]}" for name in sorted(about))
+    meant = [f"/devstoreaccount1{path}", *([query.replace("=", ":")] if query else [])]
+    text = "\n".join(["PUT", "", "", str(len(content) or ""), *[""] * 8, named, *meant])
+    code = base64.b64encode(hmac.new(base64.b64decode(AZURITE_KEY), text.encode(), hashlib.sha256).digest()).decode()
+    about["Authorization"] = f"SharedKey devstoreaccount1:{code}"
+    (await client.put(f"{path}?{query}", content=content, headers=about)).raise_for_status()
 
 
 async def _answering(client: httpx.AsyncClient) -> None:

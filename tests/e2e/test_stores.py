@@ -17,7 +17,7 @@ from tests.e2e.conftest import serving
 from tests.e2e.test_how_to import commands
 from tests.e2e.test_rewind import chronos
 from tests.films import film, noise
-from tests.gate import cut, reads
+from tests.gate import answers, cut, reads
 from tests.pages import snippets
 from tests.stack import Stack, new_stack, until
 
@@ -92,11 +92,20 @@ async def test_a_file_goes_into_the_bucket_and_is_transcribed_out_of_it_though_t
 
     await until("the video of the archive is completed", old_is_completed)
     with serving(stack, **environment) as served:
-        async with httpx.AsyncClient(base_url=f"{served.url}/v1/videos/ada") as player:
-            part = await player.get("/tides/media", headers={"Range": "bytes=1000-2999"})
-            assert (part.status_code, part.headers["content-range"]) == (206, f"bytes 1000-2999/{len(whole)}")
-            assert part.content == whole[1000:3000]
-            assert (await player.get("/tides/media")).content == whole
-            beyond = await player.get("/tides/media", headers={"Range": f"bytes={len(whole)}-"})
-            assert beyond.status_code == httpx.codes.REQUESTED_RANGE_NOT_SATISFIABLE
-            assert (await player.get("/old-tides/media")).content == archive
+        await plays(f"{served.url}/v1/videos/ada/tides/media", whole)
+        await plays(f"{served.url}/v1/videos/ada/old-tides/media", archive)
+        for said, meant in (("404 Not Found", 404), ("403 Forbidden", 503), ("500 Internal Server Error", 503)):
+            place.gate.next(answers(said))
+            async with httpx.AsyncClient() as player:
+                assert (await player.get(f"{served.url}/v1/videos/ada/tides/media")).status_code == meant
+
+
+async def plays(url: str, whole: bytes) -> None:
+    """What a player asks for: all, a part in the middle, and what is not there."""
+    async with httpx.AsyncClient() as player:
+        assert (await player.get(url)).content == whole
+        part = await player.get(url, headers={"Range": "bytes=1000-2999"})
+        assert (part.status_code, part.headers["content-range"]) == (206, f"bytes 1000-2999/{len(whole)}")
+        assert part.content == whole[1000:3000]
+        beyond = await player.get(url, headers={"Range": f"bytes={len(whole)}-"})
+        assert beyond.status_code == httpx.codes.REQUESTED_RANGE_NOT_SATISFIABLE
