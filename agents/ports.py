@@ -32,6 +32,14 @@ class StorageUnavailable(Unavailable):
     """The store did not answer, or the disk is full."""
 
 
+class StorageInterrupted(StorageUnavailable):
+    """The connection broke. What was got until then stays, and the rest is asked for."""
+
+
+class StorageBusy(Paced):
+    """The store asks for patience (429)."""
+
+
 class UnreadableMedia(Refused):
     """The file is empty, cut off, not media, of a format that is not allowed, or has no sound."""
 
@@ -137,7 +145,7 @@ class Storage(Protocol):
         """Streams the object at `path` into `room`.
 
         Raises:
-            OutsideStore, ObjectMissing, StorageRefused, StorageUnavailable.
+            OutsideStore, ObjectMissing, StorageRefused, StorageUnavailable, StorageBusy.
         """
         ...
 

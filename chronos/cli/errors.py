@@ -49,6 +49,7 @@ SPOKEN = {
     "chronos.switching.NoOtherSide": "",
     "chronos.switching.NotCaughtUp": "",
     "chronos.spaces.NotFolded": "",
+    "chronos.stores.BadStore": "",
     "concurrent.futures.process.BrokenProcessPool": "run it again: it goes on where it was",
     "schemas.avro.Undecodable": "",
     "schemas.avro.Unreleased": "",

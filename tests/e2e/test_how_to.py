@@ -44,6 +44,7 @@ def test_every_page_is_followed() -> None:
         "change-the-embedding-model",
         "recover-from-a-lost-database",
         "delete-a-video",
+        "stores",  # tests/e2e/test_stores.py
         "webhooks",  # tests/e2e/test_webhooks.py
         "send-events",
     }
