@@ -22,6 +22,7 @@ from chronos.api import (
     letters,
     logs,
     looking,
+    measured,
     media,
     operating,
     problems,
@@ -32,11 +33,13 @@ from chronos.api import (
     sending,
     streaming,
 )
-from chronos.api.keys import Keyring, is_loopback
+from chronos.api.keys import Keyring, KeysMissing, is_loopback
 from chronos.api.pace import Pace
 from chronos.api.resources import Has
 from chronos.config import Settings
 from chronos.console import router
+from chronos.metering import Meter
+from chronos.pipeline import FUNCTIONS
 from schemas.people import MAX_BYTES
 from streams.postgres import AWAY
 
@@ -53,10 +56,6 @@ HEADERS = {
 }
 
 SAFE = ("GET", "HEAD", "OPTIONS")
-
-
-class KeysMissing(Exception):
-    """Others could reach the server, and nothing would keep them out."""
 
 
 def keyring_of(settings: Settings, host: str) -> Keyring:
@@ -94,8 +93,9 @@ def create_app(settings: Settings, host: str = "127.0.0.1") -> FastAPI:
         redoc_url=None,
         openapi_url="/v1/openapi.json",
     )
+    app.state.meter = Meter(settings, FUNCTIONS, projection=True)
     problems.register(app)
-    for part in (sending, reading, media, streaming, registry, looking, logs, letters, operating, rewinds):
+    for part in (sending, reading, media, streaming, registry, looking, logs, letters, operating, rewinds, measured):
         app.include_router(part.router)
     router.include(app)
     app.add_api_route(
