@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from prometheus_client import generate_latest
 
 from chronos.app import cluster, partitions
-from chronos.broker import Broker
+from chronos.broker import Broker, Ends
 from chronos.config import Settings
 from chronos.pipeline import EVENTS, PROJECTION_GROUP
 from chronos.sides import active_group, one_connection
@@ -22,8 +22,6 @@ from streams.stage import Function
 
 KEEP = 10.0  # seconds for which a look holds: some requests to the broker for each group, however many scrape
 PATIENCE = 5.0  # seconds for broker and database each; Prometheus gives up after ten
-
-Groups = Sequence[tuple[str, Sequence[str]]]
 
 
 class Meter:
@@ -51,7 +49,8 @@ class Meter:
         metrics.LAG_SECONDS.clear()
         try:
             counts = await partitions(self._settings, {topic for _, topics in groups for topic in topics})
-            await asyncio.to_thread(self._measure, groups, counts)
+            ends = await asyncio.to_thread(Broker(cluster(self._settings)).ends, counts)
+            await asyncio.gather(*(asyncio.to_thread(self._measure, *group, ends) for group in groups))
         except (BrokerAway, TopicsMissing):
             metrics.BROKER_UP.set(0)
         else:
@@ -69,14 +68,12 @@ class Meter:
             metrics.DATABASE_UP.set(0)
             return None
 
-    def _measure(self, groups: Groups, counts: dict[str, int]) -> None:
+    def _measure(self, group: str, topics: Sequence[str], ends: Ends) -> None:
         where = cluster(self._settings)
-        ends = Broker(where).ends(counts)
-        for group, topics in groups:
-            mine = {(topic, n): ends[topic, n] for topic in topics for n in range(counts[topic])}
-            done = committed(where, group, mine, PATIENCE)
-            behind = {place: done.get(place, 0) for place, end in mine.items() if end > done.get(place, 0)}
-            waiting = [Coordinates(topic=t, partition=n, offset=at) for (t, n), at in behind.items()]
-            written = oldest(where, waiting) if waiting else None
-            metrics.LAG_EVENTS.labels(group).set(sum(mine[place] - at for place, at in behind.items()))
-            metrics.LAG_SECONDS.labels(group).set(0 if written is None else max(0.0, time.time() - written / 1000))
+        mine = {place: end for place, end in ends.items() if place[0] in topics}
+        done = committed(where, group, mine, PATIENCE)
+        behind = {place: done.get(place, 0) for place, end in mine.items() if end > done.get(place, 0)}
+        waiting = [Coordinates(topic=t, partition=n, offset=at) for (t, n), at in behind.items()]
+        written = oldest(where, waiting) if waiting else None
+        metrics.LAG_EVENTS.labels(group).set(sum(mine[place] - at for place, at in behind.items()))
+        metrics.LAG_SECONDS.labels(group).set(0 if written is None else max(0.0, time.time() - written / 1000))

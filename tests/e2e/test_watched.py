@@ -16,7 +16,6 @@ from chronos.devstack.ports import free_port
 from chronos.pipeline import FUNCTIONS
 from streams.kafka import Outbox
 from tests.collector import Collector, collecting
-from tests.e2e.conftest import serving
 from tests.films import film, noise
 from tests.stack import Hands, Stack, new_stack, until
 
@@ -111,14 +110,11 @@ async def test_a_workers_metrics_tell_its_runs_steps_calls_and_lag(watched: Watc
 
 
 @pytest.mark.usefixtures("embedded")
-async def test_the_projection_and_the_console_tell_what_is_behind(watched: Watched) -> None:
+async def test_the_projection_tells_how_far_it_is(watched: Watched) -> None:
     series = await watched.series("projection")
+    assert "chronos_lag_events{group=chronos.projection}" in series
     assert series["chronos_projection_records_total{}"] > 5
     assert series["chronos_projection_checkpoint_timestamp_seconds{}"] > 1e9
-    with serving(watched.stack) as served:
-        found = await scraped(f"{served.url}/metrics")
-    groups = {f"chronos_lag_events{{group={one.group()}}}" for one in FUNCTIONS}
-    assert groups | {"chronos_lag_events{group=chronos.projection}"} <= found.keys()
 
 
 @pytest.mark.usefixtures("embedded")
