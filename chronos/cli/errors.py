@@ -39,6 +39,7 @@ SPOKEN = {
     "chronos.queries.NoSuchVideo": "",
     "chronos.queries.RunIsOver": "",
     "chronos.planning.NoSuchGroup": "",
+    "chronos.pooling.PooledByTransaction": "",
     "chronos.retrying.NothingToRetry": "",
     "chronos.rewinding.NotMoved": "",
     "chronos.plans.PlanIsStale": "",

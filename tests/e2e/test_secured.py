@@ -1,12 +1,15 @@
-"""Kafka over TLS with logins and ACLs: each process has the leave that chronos/acls.py names for it, and no more."""
+"""Kafka and Postgres over TLS, with logins: each process has the leave that the documentation names, and no more."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
+import asyncpg
 import pytest
 
 from chronos import acls, app
@@ -17,7 +20,7 @@ from chronos.pipeline import FUNCTIONS
 from streams.kafka import BrokerAway, Cluster, DeliveryFailed, Outbox, Topics
 from tests.films import film, noise
 from tests.secured import CONFIG, certificate, let_in, token_endpoint
-from tests.stack import Stack, new_stack
+from tests.stack import Stack, new_stack, until
 
 BY_NAME = {function.name: function for function in FUNCTIONS}
 BY_TOKEN = "generate-embeddings"  # logs in with OAUTHBEARER, the others with SCRAM-SHA-512
@@ -27,10 +30,12 @@ BY_TOKEN = "generate-embeddings"  # logs in with OAUTHBEARER, the others with SC
 class Secured:
     stack: Stack
     bootstrap: str
+    database: str  # over TLS, as a role that may do little
     authority: Path
     tokens: str
 
     def environment(self, user: str) -> dict[str, str]:
+        """What a process of this user needs instead of what the stack says."""
         login = {
             "KAFKA_SASL_MECHANISM": "OAUTHBEARER",
             "KAFKA_SASL_OAUTHBEARER_TOKEN_ENDPOINT_URL": self.tokens,
@@ -47,12 +52,52 @@ class Secured:
             "KAFKA_BOOTSTRAP_SERVERS": self.bootstrap,
             "KAFKA_SECURITY_PROTOCOL": "SASL_SSL",
             "KAFKA_SSL_CA_LOCATION": str(self.authority),
+            "DATABASE_URL": self.database,
         }
 
     def cluster(self, user: str, monkeypatch: pytest.MonkeyPatch) -> Cluster:
         for name, value in self.environment(user).items():
             monkeypatch.setenv(name, value)
         return Cluster(self.bootstrap, KafkaSecurity().librdkafka())
+
+
+ROLE = """
+ALTER SYSTEM SET ssl_cert_file = '{certificate}';
+ALTER SYSTEM SET ssl_key_file = '{key}';
+ALTER SYSTEM SET ssl = on;
+SELECT pg_reload_conf();
+CREATE EXTENSION vector SCHEMA public;
+CREATE ROLE chronos LOGIN PASSWORD 'chronos' NOSUPERUSER NOCREATEDB NOCREATEROLE;
+GRANT CREATE ON DATABASE chronos TO chronos;
+"""
+"""What an administrator does before, besides the database itself: docs/how-to/run-in-production.md."""
+
+
+def restricted(stack: Stack, authority: Path, keystore: Path) -> str:
+    """The stack's database over TLS, as a role with nothing but CREATE on it."""
+    keystore.chmod(0o600)
+    with ThreadPoolExecutor(1) as thread:  # a loop may run in this one
+        thread.submit(
+            asyncio.run, administered(stack.database, ROLE.format(certificate=authority, key=keystore))
+        ).result()
+    where = urlsplit(stack.database).netloc.rpartition("@")[2]
+    return f"postgresql://chronos:chronos@{where}/chronos?sslmode=verify-full&sslrootcert={authority}"
+
+
+async def administered(url: str, sql: str) -> None:
+    connection = await asyncpg.connect(url)
+    for statement in filter(str.strip, sql.split(";")):
+        await connection.execute(statement)
+    await connection.close()
+
+
+OURS = """
+SELECT count(*) > 0 AND bool_and(tableowner = 'chronos') FROM pg_tables
+WHERE schemaname NOT IN ('pg_catalog', 'information_schema')
+"""
+PLAIN = """
+SELECT count(*) FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) WHERE usename = 'chronos' AND NOT ssl
+"""
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +107,8 @@ def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
     port = free_port()
     config = CONFIG.format(port=port, keystore=keystore)
     with new_stack(tmp_path_factory.mktemp("secured"), kafka=config) as stack, token_endpoint() as tokens:
-        made = Secured(stack, f"127.0.0.1:{port}", authority, tokens)
+        database = restricted(stack, authority, keystore)
+        made = Secured(stack, f"127.0.0.1:{port}", database, authority, tokens)
         for name in ("transcribe-video", BY_TOKEN):
             let_in(stack.bootstrap, name, acls.of_function(BY_NAME[name]), scram=name != BY_TOKEN)
             argv = ("--function", name, "--metrics-port", str(free_port()))
@@ -74,10 +120,16 @@ def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
 
 
 async def test_a_video_is_done_by_users_with_the_least_leave(secured: Secured, tmp_path: Path) -> None:
+    administrator = await asyncpg.connect(secured.stack.database)
+    sides = "SELECT to_regclass('chronos.active') IS NOT NULL AND to_regclass('journal.chosen') IS NOT NULL"
+    await until("the workers have made their tables", lambda: administrator.fetchval(sides))
     async with secured.stack.hands() as hands:
         path = await hands.upload(film(tmp_path / "a.mp4", (0, noise(4))), "ada")
         status = await hands.ending(await hands.ask("guarded", "ada", path))
     assert status["status"] == "completed", secured.stack.home
+    assert await administrator.fetchval(OURS)
+    assert await administrator.fetchval(PLAIN) == 0
+    await administrator.close()
 
 
 async def test_what_a_user_may_not_say_the_broker_refuses(secured: Secured, monkeypatch: pytest.MonkeyPatch) -> None:
