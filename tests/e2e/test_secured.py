@@ -19,6 +19,7 @@ from chronos.kafka_security import KafkaSecurity
 from chronos.pipeline import FUNCTIONS
 from streams.kafka import BrokerAway, Cluster, DeliveryFailed, Outbox, Topics
 from tests.films import film, noise
+from tests.pages import snippets
 from tests.secured import CONFIG, certificate, let_in, token_endpoint
 from tests.stack import Stack, new_stack, until
 
@@ -61,25 +62,21 @@ class Secured:
         return Cluster(self.bootstrap, KafkaSecurity().librdkafka())
 
 
-ROLE = """
+TLS = """
 ALTER SYSTEM SET ssl_cert_file = '{certificate}';
 ALTER SYSTEM SET ssl_key_file = '{key}';
 ALTER SYSTEM SET ssl = on;
 SELECT pg_reload_conf();
-CREATE EXTENSION vector SCHEMA public;
-CREATE ROLE chronos LOGIN PASSWORD 'chronos' NOSUPERUSER NOCREATEDB NOCREATEROLE;
-GRANT CREATE ON DATABASE chronos TO chronos;
 """
-"""What an administrator does before, besides the database itself: docs/how-to/run-in-production.md."""
 
 
 def restricted(stack: Stack, authority: Path, keystore: Path) -> str:
-    """The stack's database over TLS, as a role with nothing but CREATE on it."""
+    """The stack's database over TLS, as the role that the page has an administrator make."""
     keystore.chmod(0o600)
+    (role,) = snippets("run-in-production", "sql")
+    sql = TLS.format(certificate=authority, key=keystore) + role
     with ThreadPoolExecutor(1) as thread:  # a loop may run in this one
-        thread.submit(
-            asyncio.run, administered(stack.database, ROLE.format(certificate=authority, key=keystore))
-        ).result()
+        thread.submit(asyncio.run, administered(stack.database, sql)).result()
     where = urlsplit(stack.database).netloc.rpartition("@")[2]
     return f"postgresql://chronos:chronos@{where}/chronos?sslmode=verify-full&sslrootcert={authority}"
 

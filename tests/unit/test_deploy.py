@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,16 +12,21 @@ from typing import Any
 import pytest
 import yaml
 from prometheus_client.metrics import MetricWrapperBase
+from typer.testing import CliRunner
 
 from chronos import acls
+from chronos.cli.root import app
 from chronos.config import Settings
+from chronos.kafka_security import KafkaSecurity
 from chronos.manifests import PARTS, manifests
 from chronos.pipeline import FUNCTIONS
 from chronos.workloads import GRACE, Names
 from schemas.topics import TOPICS
 from streams import metrics
+from tests.pages import PAGES, snippets
 
-DEPLOY = Path(__file__).parents[2] / "deploy"
+ROOT = Path(__file__).parents[2]
+DEPLOY, COMPOSE, DOCKERFILE = ROOT / "deploy", ROOT / "docker-compose.yml", ROOT / "Dockerfile"
 SUFFIXES = {"counter": ("_total",), "gauge": ("",), "histogram": ("_bucket", "_count", "_sum")}
 OF_THE_PROCESS = {"process_resident_memory_bytes", "process_cpu_seconds_total"}
 
@@ -91,3 +97,19 @@ def test_a_function_may_write_what_it_says_and_read_what_it_takes_and_little_mor
         assert all("Read" in allowed[event.name] for event in function.consumes)
         assert all("Write" in allowed[event.name] for event in function.emits)
         assert "Write" not in allowed["transcribe.requested"]  # that is for producers and operators
+
+
+PAGE = "run-in-production"
+
+
+def test_the_page_names_commands_settings_and_alerts_that_exist() -> None:
+    for line in (line for snippet in snippets(PAGE, "sh") for line in snippet.splitlines()):
+        said = CliRunner().invoke(app, shlex.split(line)[1:])
+        assert said.exit_code == 0, (line, said.output)
+    text = (PAGES / f"{PAGE}.md").read_text()
+    settings = {f"KAFKA_{name.upper()}" for name in KafkaSecurity.model_fields}
+    assert set(re.findall(r"\bKAFKA_(?:S|SA|SS)[A-Z_]+\b", text)) == settings
+    rules = yaml.safe_load((DEPLOY / "prometheus/alerts.yaml").read_text())["groups"][0]["rules"]
+    assert set(re.findall(r"`(Chronos[A-Z]\w+)`", text)) == {rule["alert"] for rule in rules}
+    images = re.findall(r"^ +image: (\S+)|^FROM (\S+)", COMPOSE.read_text() + DOCKERFILE.read_text(), re.MULTILINE)
+    assert all(f"`{image}`" in text for pair in images for image in pair if image and not image.startswith("chronos:"))
