@@ -79,6 +79,8 @@ def pages(videos: int) -> dict[str, Address]:
         "failures of a creator": lambda n: f"/v1/failures?creator=creator-{n % CREATORS}",
         "overview": lambda n: "/v1/overview",
         "page: videos": lambda n: "/videos",
+        "page: overview": lambda n: "/",
+        "page: a video": lambda n: "/videos/{}/{}".format(*name_of(number(n))),
         "page: a run": lambda n: f"/runs/{run_of(number(n))}",
         "page: search": lambda n: f"/search?q={words(n)}",
     }
@@ -180,11 +182,23 @@ def main() -> None:
         figures = measure(url, asked.videos, asked.times)
         print(f"{'':28}{'p50 ms':>8}{'p95 ms':>8}{'kB':>9}")
         print("\n".join(one.line() for one in figures), flush=True)
+        _paint(url, asked.videos)
         if asked.keep:
             print(f"{url}  {stack.database_url}", flush=True)
             stack.wait()
     if missed := [one.name for one in figures if one.p95() > GOAL]:
         sys.exit(f"above {GOAL:g} ms: {', '.join(missed)}")
+
+
+def _paint(url: str, videos: int) -> None:
+    from benchmarks import painting  # it needs a browser, and this does not
+
+    if not painting.can_paint():
+        print("the browser's first paint was not measured: there is no Chromium here", flush=True)
+        return
+    shown = {name: path for name, path in pages(videos).items() if name.startswith("page: ")}
+    for name, (median, worst) in asyncio.run(painting.first_paints(url, shown)).items():
+        print(f"{name:28}{median:8.0f}{worst:8.0f}  first paint, median and worst", flush=True)
 
 
 async def filled(stack: DevStack, home: Path, videos: int) -> float:

@@ -203,6 +203,15 @@ class Used(Form):
     cost_micro_usd: int
 
 
+class DayUsed(Used):
+    creator_id: str | None
+    day: date
+
+
+class Usage(Form):
+    usage: list[DayUsed]
+
+
 class VideoUsage(Form):
     usage: list[Used]
 
@@ -225,15 +234,6 @@ class Hit(Form):
 
 class Hits(Form):
     hits: list[Hit]
-
-
-class DayUsed(Used):
-    creator_id: str | None
-    day: date
-
-
-class Usage(Form):
-    usage: list[DayUsed]
 
 
 class Failure(Form):

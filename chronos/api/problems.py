@@ -18,6 +18,7 @@ from chronos.choosing import NothingMeant
 from chronos.cli.errors import explain
 from chronos.comparing import TooDifferent
 from chronos.conditions import BadCondition
+from chronos.costs import TooMuch
 from chronos.deleting import NotGone
 from chronos.embedders import NoSuchSpace
 from chronos.letters import AnotherAtWork, NoSuchLetter
@@ -43,6 +44,7 @@ STATUS: dict[type[Exception], HTTPStatus] = {
     NoSuchVideo: HTTPStatus.NOT_FOUND,
     NoSuchSpace: HTTPStatus.NOT_FOUND,
     NoSuchTopic: HTTPStatus.NOT_FOUND,
+    TooMuch: HTTPStatus.UNPROCESSABLE_ENTITY,
     NoSuchGroup: HTTPStatus.NOT_FOUND,
     NoSuchLetter: HTTPStatus.NOT_FOUND,
     NothingMeant: HTTPStatus.NOT_FOUND,

@@ -1,14 +1,13 @@
-"""What the tables say: videos, runs with their traces, search, usage, failures, functions."""
+"""What the tables say: videos, runs with their traces, search, failures."""
 
 from __future__ import annotations
 
-from datetime import date
 from http import HTTPStatus
 from typing import Annotated, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Path, Query
-from pydantic import AfterValidator, BeforeValidator
+from pydantic import AfterValidator
 
 from chronos import queries, searching, spaces
 from chronos.api import forms
@@ -25,7 +24,6 @@ Limit = Annotated[int, Query(ge=1, le=200)]
 Name = Annotated[
     str, Path(min_length=1, max_length=200), AfterValidator(lambda name: name.replace("\0", "/"))
 ]  # a slash in an id is written %2F; the server keeps it apart from those between ids
-Day = Annotated[date, BeforeValidator(date.fromisoformat, json_schema_input_type=date)]  # not 0 for 1970 as well
 Status = Literal["pending", "transcribing", "processing", "embedding", "completed", "failed", "cancelled"]
 
 
@@ -112,15 +110,6 @@ async def search(
     """Where something is said, to the second; the best first."""
     found = await searching.find(has.pool, has.embedders, q, whose(key, creator), limit)
     return forms.Hits(hits=[forms.Hit.model_validate(hit, from_attributes=True) for hit in found])
-
-
-@router.get("/usage", tags=["usage"])
-async def usage(
-    has: Has, key: Reading, creator: Creator = None, since: Day | None = None, before: Day | None = None
-) -> forms.Usage:
-    """What was used and paid, by creator, function, model and day (UTC)."""
-    rows = await has.pool.fetch(SQL["usage"], whose(key, creator), since, before)
-    return forms.Usage(usage=[forms.DayUsed.of(row) for row in rows])
 
 
 @router.get("/failures", tags=["failures"])

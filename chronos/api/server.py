@@ -32,6 +32,7 @@ from chronos.api import (
     rewinds,
     sending,
     streaming,
+    usage,
 )
 from chronos.api.keys import Keyring, KeysMissing, is_loopback
 from chronos.api.pace import Pace
@@ -95,7 +96,9 @@ def create_app(settings: Settings, host: str = "127.0.0.1") -> FastAPI:
     )
     app.state.meter = Meter(settings, FUNCTIONS, projection=True)
     problems.register(app)
-    for part in (sending, reading, media, streaming, registry, looking, logs, letters, operating, rewinds, measured):
+    for part in (
+        sending, reading, usage, media, streaming, registry, looking, logs, letters, operating, rewinds, measured
+    ):  # fmt: skip
         app.include_router(part.router)
     router.include(app)
     app.add_api_route(

@@ -28,6 +28,7 @@ SPOKEN = {
     "chronos.conditions.BadCondition": "",
     "chronos.comparing.TooDifferent": "",
     "chronos.config.NotRunning": "",
+    "chronos.costs.TooMuch": "",
     "chronos.deleting.NotGone": "",
     "chronos.devstack.errors.DevStackError": "",
     "chronos.embedders.NoSuchSpace": "",

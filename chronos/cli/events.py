@@ -1,4 +1,4 @@
-"""Commands that speak with the log itself: `send` and `topics`."""
+"""Commands that speak with the log itself, `send` and `topics`, and `graph`, which draws who speaks with whom."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from chronos.cli.state import Json, State, WrongUse, err, out, print_json
+from chronos.cli.state import Json, State, WrongUse, err, out, print_json, print_text
 
 if TYPE_CHECKING:
     from chronos.config import Settings
@@ -22,6 +22,7 @@ PANEL = "The log"
 def register(app: typer.Typer) -> None:
     app.command(rich_help_panel=PANEL, epilog=SEND_EXAMPLES)(send)
     app.command(rich_help_panel=PANEL)(topics)
+    app.command(rich_help_panel=PANEL)(graph)
 
 
 SEND_EXAMPLES = """Examples:
@@ -150,3 +151,17 @@ def _show_topics(rows: list[dict[str, Any]]) -> None:
     out().print(table)
     if any("missing" in row["differs"] for row in rows):
         err().print("`chronos topics --create` makes what is missing")
+
+
+def graph(
+    mermaid: Annotated[bool, typer.Option("--mermaid", help="As a flowchart for Markdown.")] = False,
+    as_json: Json = False,
+) -> None:
+    """The pipeline, drawn from the code: what each function reads and says."""
+    from chronos import graph
+
+    drawn = graph.graph()
+    if as_json:
+        print_json(drawn.to_json())
+    else:
+        print_text(graph.as_mermaid(drawn) if mermaid else graph.as_text(drawn))

@@ -14,6 +14,7 @@ from chronos.cli import (
     deleting,
     embeddings,
     events,
+    looking,
     operating,
     rebuilding,
     repairing,
@@ -92,5 +93,17 @@ def common(
     ctx.obj = State(home, debug)
 
 
-for part in (stack, working, videos, deleting, events, repairing, rewinding, rebuilding, embeddings, operating):
+for part in (
+    stack,
+    working,
+    videos,
+    deleting,
+    events,
+    looking,
+    repairing,
+    rewinding,
+    rebuilding,
+    embeddings,
+    operating,
+):
     part.register(app)

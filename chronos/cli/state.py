@@ -53,6 +53,11 @@ def print_json(said: Any) -> None:
     sys.stdout.write(json.dumps(said, ensure_ascii=False, indent=2) + "\n")
 
 
+def print_text(said: str) -> None:
+    """As it is: no width of a terminal, no colours."""
+    sys.stdout.write(said + "\n")
+
+
 def print_line(said: Any) -> None:
     """One JSON value in one line, for a program that reads along: it is there at once."""
     sys.stdout.write(json.dumps(said, ensure_ascii=False) + "\n")

@@ -19,7 +19,16 @@ from chronos.searching import MARKS
 
 CSRF = "chronos_csrf"  # the cookie, whose value each form carries too
 
-PAGES = (("/videos", "Videos", "v"), ("/search", "Search", "s"), ("/send", "Send", "e"))
+PAGES = (
+    ("/", "Overview", "o"),
+    ("/videos", "Videos", "v"),
+    ("/search", "Search", "s"),
+    ("/send", "Send", "e"),
+    ("/functions", "Functions", "f"),
+    ("/log", "Log", "l"),
+    ("/usage", "Usage", "u"),
+    ("/health", "Health", "h"),
+)
 """The pages that every page names: path, name, and the key that goes there after g."""
 
 SHAPES = {
@@ -135,6 +144,12 @@ def shell(*words: Any) -> str:
     return shlex.join(["chronos", *(str(word) for word in words if word is not None)])
 
 
+def flags(**given: Any) -> list[str]:
+    """Options of a command, those that were given."""
+    named = ((f"--{name}", str(value)) for name, value in given.items() if value is not None)
+    return [word for option in named for word in option]
+
+
 def with_query(query: Mapping[str, str], **changes: Any) -> str:
     """The query of this page with other values; None takes one away."""
     wanted = {**query, **changes}
@@ -151,7 +166,7 @@ def _environment() -> Environment:
     )
     writers = (ago, clock, span, dollars, number, size, short, state, marked, segment)
     made.filters.update({writer.__name__: writer for writer in writers})
-    made.globals.update(with_query=with_query, shell=shell, pages=PAGES)
+    made.globals.update(with_query=with_query, shell=shell, flags=flags, pages=PAGES)
     return made
 
 

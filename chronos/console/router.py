@@ -7,9 +7,9 @@ from pathlib import Path
 from fastapi import FastAPI
 from starlette.staticfiles import StaticFiles
 
-from chronos.console import searching, sending, sessions, videos
+from chronos.console import functions, health, log, overview, searching, sending, sessions, usage, videos
 
-PAGES = (videos, sending, searching, sessions)
+PAGES = (overview, videos, sending, searching, functions, log, usage, health, sessions)
 
 
 def include(app: FastAPI) -> None:

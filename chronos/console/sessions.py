@@ -57,11 +57,6 @@ FORM = Depends(_checked)
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
 
-@router.get("/")
-async def home() -> Response:
-    return RedirectResponse("/videos")
-
-
 @router.get("/login")
 async def login(request: Request, next: str = "/") -> Response:
     """Asks for a key."""

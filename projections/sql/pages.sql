@@ -74,20 +74,6 @@ WHERE (creator_id, video_id) = ($1, $2) AND run_id = $3::uuid
 GROUP BY function, kind, model, memoized
 ORDER BY function, kind, model, memoized
 
--- name: usage
--- What was used and paid, by creator, function, model and day (UTC).
-SELECT
-    creator_id, function, kind, model, (recorded_at AT TIME ZONE 'UTC')::date AS day, memoized,
-    sum(quantity) AS quantity, sum(cost_micro_usd)::bigint AS cost_micro_usd
-FROM usage
-WHERE
-    ($1::text IS NULL OR creator_id = $1)
-    AND ($2::date IS NULL OR recorded_at >= $2::date::timestamp AT TIME ZONE 'UTC')
-    AND ($3::date IS NULL OR recorded_at < $3::date::timestamp AT TIME ZONE 'UTC')
-GROUP BY creator_id, function, kind, model, day, memoized
-ORDER BY day, creator_id, function, kind, model, memoized
-LIMIT 10000
-
 -- name: failures
 -- What failed and still stands, the newest first. Asked so, each one's video is looked up until there are enough; a join
 -- would look at all videos.

@@ -59,9 +59,12 @@ async def test_a_video_is_sent_followed_searched_and_its_run_looked_at(
     async def over() -> dict[str, Any] | None:
         found = (await api.get("/v1/videos", params={"creator": "ada"})).json()["videos"]
         mine = next(video for video in found if video["videoId"] == "by-api")
-        return mine if mine["status"] == "completed" else None
+        used = (await api.get("/v1/videos/ada/by-api/usage")).json()["usage"]
+        return mine if mine["status"] == "completed" and len(used) == 2 else None
 
-    video = await until("it is completed", over)
+    await until("it is completed, and its usage is counted", over)  # they stand in topics of their own
+    video = await over()
+    assert video
     assert (video["title"], video["runId"], video["searchable"]) == (wanted["title"], sent["runId"], True)
     trace = (await api.get(f"/v1/runs/{sent['runId']}")).json()
     assert [one["function"] for one in trace["work"]] == ["transcribe-video", "generate-embeddings"]
@@ -142,6 +145,7 @@ LISTS = {  # they show a bound key what is of its creator; with what they are as
     "/v1/videos": "",
     "/v1/search": "q=private",
     "/v1/usage": "",
+    "/v1/usage/sums": "",
     "/v1/failures": "",
 }
 ANYBODY = {"/v1/asyncapi.json", "/v1/health", "/v1/readiness"}

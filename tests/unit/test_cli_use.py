@@ -117,6 +117,12 @@ def test_a_wrong_call_ends_with_2(home: Path, arguments: tuple[str, ...]) -> Non
     assert run(home, *arguments).exit_code == 2
 
 
+def test_an_offset_without_its_partition_is_wrong_use(home: Path) -> None:
+    refused = run(home, "events", "transcribe.requested", "--offset", "3")
+    assert refused.exit_code == 2
+    assert "--partition" in one_line(refused)
+
+
 def test_a_worker_cannot_be_told_all_and_some(home: Path) -> None:
     refused = run(home, "worker", "--all", "--projection")
     assert refused.exit_code == 2
