@@ -14,6 +14,7 @@ from pydantic_settings import NoDecode, SettingsConfigDict
 
 from chronos import webhooks
 from chronos.devstack.home import Info, read_dev_json
+from chronos.kafka_security import KafkaSecurity
 from chronos.store_settings import StoreSettings, named
 from chronos.webhooks import Endpoint
 from streams.redaction import keep_secret
@@ -67,6 +68,7 @@ class Settings(StoreSettings):
 
     home: Path = Path(".chronos")
     kafka_bootstrap_servers: str | None = named("KAFKA_BOOTSTRAP_SERVERS")
+    kafka_security: KafkaSecurity = Field(default_factory=KafkaSecurity, description="KAFKA_SECURITY_PROTOCOL, …")
     database_url: str | None = named("DATABASE_URL")
     openai_api_key: SecretStr | None = named("OPENAI_API_KEY")
     openai_base_url: str | None = named("OPENAI_BASE_URL")

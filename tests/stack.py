@@ -191,9 +191,9 @@ class Hands:
 
 
 @contextmanager
-def new_stack(home: Path) -> Iterator[Stack]:
-    """A broker, a database and a provider, with nothing in them; no workers yet."""
-    broker, database = KafkaBroker(home), PostgresServer(home)
+def new_stack(home: Path, *, kafka: str = "") -> Iterator[Stack]:
+    """A broker, a database and a provider, with nothing in them; no workers yet. `kafka`: more of its configuration."""
+    broker, database = KafkaBroker(home, more=kafka), PostgresServer(home)
     provider = Provider()
     try:
         broker.start()

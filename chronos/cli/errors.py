@@ -20,7 +20,7 @@ BROKER = START + "KAFKA_BOOTSTRAP_SERVERS"
 
 SPOKEN = {
     "chronos.api.keys.BadKey": "",
-    "chronos.api.server.KeysMissing": "",
+    "chronos.api.keys.KeysMissing": "",
     "chronos.browsing.NoSuchTopic": "",
     "chronos.choosing.NothingMeant": "",
     "chronos.cli.state.WrongUse": "",
@@ -42,6 +42,7 @@ SPOKEN = {
     "chronos.queries.RunIsOver": "",
     "chronos.sharing.NoSuchSecond": "",
     "chronos.planning.NoSuchGroup": "",
+    "chronos.pooling.PooledByTransaction": "",
     "chronos.retrying.NothingToRetry": "",
     "chronos.rewinding.NotMoved": "",
     "chronos.plans.PlanIsStale": "",

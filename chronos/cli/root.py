@@ -87,9 +87,10 @@ def common(
     from chronos import house
 
     house.check()
-    from chronos import logs  # it imports `streams`, which is ours by now
+    from chronos import logs, tracing  # they import `streams`, which is ours by now
 
     logs.set_up(level=logging.WARNING)
+    tracing.set_up()
     ctx.obj = State(home, debug)
 
 
