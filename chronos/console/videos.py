@@ -69,7 +69,7 @@ async def events(request: Request, has: Has, key: Reading, creator: Name, video:
     found = await logs.events_of_video(has, key, creator, video)
     return page(
         request, "events.html", creator=creator, video=video, events=found.events[-EVENTS:], count=len(found.events),
-        cut=found.cut, brief=log.brief, written=log.written,
+        cut=found.cut, brief=brief, written=log.written,
     )  # fmt: skip
 
 
@@ -79,9 +79,14 @@ async def run(request: Request, has: Has, key: Reading, run_id: UUID, _: CaughtU
     known, trace = await asyncio.gather(reading.run(has, key, run_id), logs.trace(has, key, run_id))
     return page(
         request, "run.html", run=known.run, usage=known.usage, cost=_cost(known.usage), others=trace.others,
-        cut=trace.cut, drawn=tracing.picture(trace, datetime.now(UTC)), most=STEPS, brief=log.brief,
+        cut=trace.cut, drawn=tracing.picture(trace, datetime.now(UTC)), most=STEPS, brief=brief,
         written=log.written,
     )  # fmt: skip
+
+
+def brief(payload: dict[str, Any]) -> str:
+    """What an event says, in one line, on a page that says already of which video it is."""
+    return log.brief({name: value for name, value in payload.items() if name not in ("videoId", "creatorId")})
 
 
 def _cost(usage: list[Any]) -> int:
