@@ -53,7 +53,9 @@ async def test_what_failed_is_tried_again_and_seen_to_complete(
         await page.get_by_role("checkbox", name="late").check()
         await page.get_by_role("button", name="Retry what is marked").click()
         await expect(page.locator("#operation")).to_contain_text("late")
-        assert "lost" not in await page.locator("#operation").inner_text()
+        said = await page.locator("#operation").inner_text()
+        assert "lost" not in said
+        assert "not known" in said  # nobody has opened it yet: it must not say $0
         await looked_at(visit, "retry")
         film(stored(hands, "grace/late.wav"), (0, noise(2)), codec="pcm_s16le")
         await page.get_by_label("Why").fill("it is there now")
