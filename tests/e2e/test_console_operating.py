@@ -139,7 +139,8 @@ async def test_a_video_is_run_again_its_run_is_drawn_and_it_is_deleted(
         await expect(page.locator(".timeline > li")).to_have_count(2)
         assert await page.locator(".timeline .bar.works").count() == 2
         assert await page.locator(".timeline .mark.paid").count() == 2
-        assert "transcribe-video: waited" in str(await page.locator(".timeline svg").first.get_attribute("aria-label"))
+        waited = re.compile("^transcribe-video: waited .* took .* 1 paid")  # the log says that, a moment later
+        await expect(page.locator(".timeline svg").first).to_have_attribute("aria-label", waited)
         await looked_at(visit, "run")
         await page.get_by_role("link", name="gone-0").click()
         await page.get_by_role("link", name="Events").click()
