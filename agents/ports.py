@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -180,6 +181,10 @@ class Embedder(PaidCall[str], Protocol):
         """The embedding space that it writes to: `model/dimensions`."""
         ...
 
+    def surplus(self, text: str) -> int:
+        """Tokens at the end of a text that the model does not take: its vector knows nothing of them. Pure."""
+        ...
+
 
 class Spaces(Protocol):
     """The embedding spaces that are in use here, and what embeds for each."""
@@ -190,6 +195,10 @@ class Spaces(Protocol):
         Raises:
             EmbeddingRefused: the one that is wanted is not in use.
         """
+        ...
+
+    def counter(self, space: str) -> Callable[[str], int] | None:
+        """What counts the tokens of a text as the space's model does; None where nobody knows how. Pure."""
         ...
 
     async def embedder(self, space: str) -> Embedder | None:

@@ -34,7 +34,7 @@ __all__ = [
 
 
 def cluster(settings: Settings) -> Cluster:
-    return Cluster(settings.kafka())
+    return Cluster(settings.kafka(), settings.kafka_security.librdkafka())
 
 
 def store(settings: Settings) -> RoutedStorage:

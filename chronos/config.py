@@ -14,6 +14,7 @@ from pydantic_settings import NoDecode, SettingsConfigDict
 
 from chronos import webhooks
 from chronos.devstack.home import Info, read_dev_json
+from chronos.kafka_security import KafkaSecurity
 from chronos.store_settings import StoreSettings, named
 from chronos.webhooks import Endpoint
 from streams.redaction import keep_secret
@@ -67,6 +68,7 @@ class Settings(StoreSettings):
 
     home: Path = Path(".chronos")
     kafka_bootstrap_servers: str | None = named("KAFKA_BOOTSTRAP_SERVERS")
+    kafka_security: KafkaSecurity = Field(default_factory=KafkaSecurity, description="KAFKA_SECURITY_PROTOCOL, …")
     database_url: str | None = named("DATABASE_URL")
     openai_api_key: SecretStr | None = named("OPENAI_API_KEY")
     openai_base_url: str | None = named("OPENAI_BASE_URL")
@@ -89,6 +91,9 @@ class Settings(StoreSettings):
     cutting: dict[str, float] = Field(
         default_factory=dict,
         description="Seconds of sound a call: shortest, longest, lull, padding, and more. See agents/cutter.",
+    )
+    console_url: str = Field(
+        default="http://localhost:8288", description="Where people reach the console: links to videos begin with it."
     )
     vector_index: Literal["hnsw", "ivfflat", "none"] = "hnsw"
 
@@ -208,6 +213,8 @@ class Settings(StoreSettings):
         }
         if info.ai_base_url and not (self.openai_api_key or self.openai_base_url):
             found |= {"openai_base_url": info.ai_base_url, "local_ai": True}
+        if info.console_url and "console_url" not in self.model_fields_set:
+            found["console_url"] = info.console_url
         keep_secret(*_passwords(info.database_url))
         return self.model_copy(update=found)
 

@@ -26,7 +26,7 @@ from schemas.catalogue import CATALOGUE
 from schemas.released import AVSC
 from schemas.topics import TOPICS
 from streams import postgres
-from streams.kafka import BrokerAway, Cluster, Topics
+from streams.kafka import BrokerAway, Topics
 from streams.postgres import load_queries
 from streams.providers import Providers
 from streams.retry import Fault
@@ -63,7 +63,7 @@ def _installed_bytes() -> int:
 
 async def broker(settings: Settings) -> Finding:
     try:
-        count = await asyncio.to_thread(Topics(Cluster(settings.kafka())).brokers, SECONDS - 1)
+        count = await asyncio.to_thread(Topics(app.cluster(settings)).brokers, SECONDS - 1)
     except NotRunning as error:
         return Finding("broker", False, "none is named", str(error))
     except BrokerAway as error:
@@ -73,7 +73,7 @@ async def broker(settings: Settings) -> Finding:
 
 async def topics(settings: Settings) -> Finding:
     try:
-        there = await asyncio.to_thread(Broker(Cluster(settings.kafka())).topics)
+        there = await asyncio.to_thread(Broker(app.cluster(settings)).topics)
     except (NotRunning, BrokerAway) as error:
         return Finding("topics", False, str(error), "the broker first")
     missing = [name for name in TOPICS if name not in there]
@@ -100,7 +100,7 @@ async def functions(settings: Settings) -> Finding:
     """Each function is a group that the broker knows, with members."""
     wanted = [(function.group(), [event.name for event in function.consumes]) for function in FUNCTIONS]
     try:
-        groups = await asyncio.to_thread(Broker(Cluster(settings.kafka())).groups, wanted)
+        groups = await asyncio.to_thread(Broker(app.cluster(settings)).groups, wanted)
     except (NotRunning, BrokerAway) as error:
         return Finding("functions", False, str(error), "the broker first")
     idle = [group.name for group in groups if not group.members]
@@ -114,7 +114,7 @@ async def functions(settings: Settings) -> Finding:
 async def projection(settings: Settings) -> Finding:
     try:
         read, name = [event.name for event in EVENTS], await _projection_group(settings)
-        (group,) = await asyncio.to_thread(Broker(Cluster(settings.kafka())).groups, [(name, read)])
+        (group,) = await asyncio.to_thread(Broker(app.cluster(settings)).groups, [(name, read)])
     except (NotRunning, BrokerAway) as error:
         return Finding("projection", False, str(error), "the broker first")
     if not group.members:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import uuid
 from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -50,6 +51,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.line(
             "There is no Chromium here: install one (Debian: chromium), or name one in CHRONOS_BROWSER."
         )
+    if shutil.which("pgbouncer") is None:
+        terminalreporter.section("THE TESTS BEHIND A POOLER DID NOT RUN", red=True, bold=True)
+        terminalreporter.line("There is no PgBouncer here: install it (Debian: pgbouncer).")
 
 
 @pytest.fixture(scope="session")

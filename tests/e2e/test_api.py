@@ -20,6 +20,7 @@ import pytest
 from chronos.api import resources
 from chronos.api.server import create_app
 from chronos.config import Settings
+from chronos.pipeline import FUNCTIONS
 from schemas.avro import decode
 from schemas.transcription import TranscribeRequested
 from tests.e2e.test_deadletters import produce, request
@@ -146,6 +147,7 @@ LISTS = {  # they show a bound key what is of its creator; with what they are as
     "/v1/usage": "",
     "/v1/usage/sums": "",
     "/v1/failures": "",
+    "/v1/failures/groups": "",
 }
 ANYBODY = {"/v1/asyncapi.json", "/v1/health", "/v1/readiness"}
 NOBODYS = ("/schemas", "/subjects", "/config", "/mode")  # the registry has nothing of any creator
@@ -298,3 +300,9 @@ async def test_a_broker_that_is_away_is_503_and_nothing_is_sent_later(
         await until("it takes events again", taken)
     of_theirs = [record for record in await hands.requests(1) if record.key == b"away"]
     assert {decode(TranscribeRequested, record.value or b"").video_id for record in of_theirs} == {"found"}
+
+
+async def test_prometheus_finds_how_far_behind_every_group_is(api: httpx.AsyncClient):
+    found = (await api.get("/metrics")).text
+    groups = [*(function.group() for function in FUNCTIONS), "chronos.projection"]
+    assert [group for group in groups if f'chronos_lag_events{{group="{group}"}}' not in found] == []
