@@ -14,7 +14,7 @@ from pydantic_settings import NoDecode, SettingsConfigDict
 
 from chronos import webhooks
 from chronos.devstack.home import Info, read_dev_json
-from chronos.kafka_security import KafkaSecurity
+from chronos.kafka_security import PLAIN, KafkaSecurity
 from chronos.store_settings import StoreSettings, named
 from chronos.webhooks import Endpoint
 from streams.redaction import keep_secret
@@ -209,6 +209,7 @@ class Settings(StoreSettings):
         """With what a running stack says, where nothing else was set."""
         found: dict[str, Any] = {
             "kafka_bootstrap_servers": self.kafka_bootstrap_servers or info.bootstrap,
+            "kafka_security": self.kafka_security if self.kafka_bootstrap_servers else PLAIN,
             "database_url": self.database_url or info.database_url,
         }
         if info.ai_base_url and not (self.openai_api_key or self.openai_base_url):
