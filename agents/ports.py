@@ -106,6 +106,7 @@ class Segment:
     end: float
     language: str | None
     sound: Path  # the attempt's decoded sound, from which its bytes are cut; no part of its identity
+    before: str = ""  # how what was said before it ended, where the provider is told that
 
 
 @dataclass(frozen=True)
@@ -156,11 +157,25 @@ class Media(Protocol):
 class Speech(PaidCall[Segment], Protocol):
     """Speech to text, one segment a call. A result is the provider's answer as JSON."""
 
+    @property
+    def context(self) -> int:
+        """How many characters of what was said before a call is told. Then calls are made one after the other; 0: side
+        by side."""
+        ...
+
     def hear(self, segment: Segment, result: bytes) -> tuple[list[TranscriptSegment], str | None]:
         """Timed passages in the video's time, and the language, out of a result. Pure.
 
         Times of the provider refine ours where there are any; they stay within the segment.
         """
+        ...
+
+
+class Hearing(Protocol):
+    """Who hears for whom."""
+
+    def of(self, creator_id: str) -> Speech:
+        """The speech provider for this creator's videos."""
         ...
 
 

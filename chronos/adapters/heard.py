@@ -31,6 +31,7 @@ class _Piece:
     start: float
     end: float
     text: str
+    speaker: str | None = None
 
 
 def language(answer: dict[str, Any]) -> str | None:
@@ -43,10 +44,11 @@ def language(answer: dict[str, Any]) -> str | None:
     return LANGUAGES.get(name, name) or None
 
 
-def passages(answer: dict[str, Any], start: float, end: float) -> list[TranscriptSegment]:
+def passages(answer: dict[str, Any], start: float, end: float, *, call: int = 1) -> list[TranscriptSegment]:
     """What was said between `start` and `end`, in order. Times stay in there and never run backwards.
 
-    Without times of the provider there is one passage: all that was said, from `start` to `end`.
+    Without times of the provider there is one passage: all that was said, from `start` to `end`. A provider names the
+    speakers of each call anew (A, B), so that `call` is a part of their names: nobody is taken for somebody else.
     """
     pieces = list(_pieces(answer.get("segments"), "text"))
     if not pieces:
@@ -54,7 +56,8 @@ def passages(answer: dict[str, Any], start: float, end: float) -> list[Transcrip
         pieces = [_Piece(0.0, end - start, text)] if text else []
     shared = _shared(pieces, list(_words(answer)))
     clock = _Clock(start, end)
-    return [_passage(piece, words, clock) for piece, words in zip(pieces, shared, strict=True)]
+    timed = [_passage(piece, words, clock) for piece, words in zip(pieces, shared, strict=True)]
+    return [one.model_copy(update={"speaker": f"{one.speaker}{call}"}) if one.speaker else one for one in timed]
 
 
 def clean(text: object) -> str:
@@ -88,7 +91,7 @@ def _passage(piece: _Piece, words: list[_Piece], clock: _Clock) -> TranscriptSeg
         begin, stop = clock.place(word, placed[-1].start if placed else None)
         placed.append(Word(start=begin, end=stop, text=word.text))
     begin, stop = clock.place(piece, None)
-    return TranscriptSegment(start=begin, end=stop, text=piece.text, words=placed or None)
+    return TranscriptSegment(start=begin, end=stop, text=piece.text, words=placed or None, speaker=piece.speaker)
 
 
 def _words(answer: dict[str, Any]) -> Iterable[_Piece]:
@@ -104,7 +107,12 @@ def _words(answer: dict[str, Any]) -> Iterable[_Piece]:
 def _pieces(found: object, named: str) -> Iterable[_Piece]:
     """What has a start, an end and a text, in the order of time."""
     items = [item for item in found if isinstance(item, dict)] if isinstance(found, list) else []
-    pieces = [_Piece(_seconds(item, "start"), _seconds(item, "end"), clean(item.get(named))) for item in items]
+    pieces = [
+        _Piece(
+            _seconds(item, "start"), _seconds(item, "end"), clean(item.get(named)), clean(item.get("speaker")) or None
+        )
+        for item in items
+    ]
     sound = [piece for piece in pieces if piece.text and math.isfinite(piece.start + piece.end)]
     return sorted(sound, key=lambda piece: piece.start)
 
