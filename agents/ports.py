@@ -106,6 +106,7 @@ class Segment:
     end: float
     language: str | None
     sound: Path  # the attempt's decoded sound, from which its bytes are cut; no part of its identity
+    track: int = 0  # of the source's audio tracks
     before: str = ""  # how what was said before it ended, where the provider is told that
 
 
@@ -120,6 +121,7 @@ class Audio:
     spans: tuple[tuple[float, float], ...]  # (start, end) seconds of each segment to be sent, in order
     pauses: tuple[tuple[float, float], ...]  # every silence that was found
     listener: str  # what found them: agents.cutter.Cutting.listener
+    track: int = 0  # which of the source's audio tracks it is
 
 
 class Scratch(Protocol):
@@ -145,8 +147,11 @@ class Storage(Protocol):
 class Media(Protocol):
     """Takes the sound out of videos."""
 
-    async def extract_audio(self, source: Fetched, room: Path) -> Audio:
+    async def extract_audio(self, source: Fetched, room: Path, language: str | None = None) -> Audio:
         """Decodes the sound in a child process with limits, and finds the silences to cut at.
+
+        Of several audio tracks it takes the first one that is marked with the language, else the one that a player
+        would take: the default, else the first.
 
         Raises:
             UnreadableMedia, MediaLimit, StorageUnavailable (disk full).

@@ -32,7 +32,7 @@ async def transcribe_video(
     yield TranscriptionStarted(video_id=request.video_id, creator_id=request.creator_id, attempt=step.attempt)
     async with scratch.room() as room:
         source = await step("download", storage.fetch, request.storage_path, room)
-        audio = await step("extract-audio", media.extract_audio, source, room)
+        audio = await step("extract-audio", media.extract_audio, source, room, request.language)
         yield audio_extracted(request, audio)
         heard: list[tuple[Segment, Kept]] = []
         for turn in turns(segments(request, audio), speech):
@@ -45,7 +45,7 @@ async def transcribe_video(
 def segments(request: TranscribeRequested, audio: Audio) -> list[Segment]:
     """The pieces to be heard, in order."""
     return [
-        Segment(audio.source.sha256, index, start, end, request.language, audio.sound)
+        Segment(audio.source.sha256, index, start, end, request.language, audio.sound, audio.track)
         for index, (start, end) in enumerate(audio.spans)
     ]
 
@@ -82,6 +82,7 @@ def audio_extracted(request: TranscribeRequested, audio: Audio) -> AudioExtracte
         segments=[Span(index=index, start=start, end=end) for index, (start, end) in enumerate(audio.spans)],
         pauses=[Pause(start=start, end=end) for start, end in audio.pauses],
         listener=audio.listener,
+        track=audio.track,
     )
 
 

@@ -153,7 +153,7 @@ def cut_anew(found: AudioExtracted, now: Cutting) -> Audio | None:
     else:
         return None
     source = Fetched(NOWHERE, found.bytes, found.sha256)
-    return Audio(source, NOWHERE, found.codec, found.duration_seconds, cut, (), now.listener())
+    return Audio(source, NOWHERE, found.codec, found.duration_seconds, cut, (), now.listener(), found.track or 0)
 
 
 class _Remembered:
@@ -174,6 +174,6 @@ class _Remembered:
             raise Unforeseeable("nobody has looked into this video yet, or listened to it as it would be now")
         return self._audio.source
 
-    async def extract_audio(self, source: Fetched, room: Path) -> Audio:
+    async def extract_audio(self, source: Fetched, room: Path, language: str | None = None) -> Audio:
         assert self._audio is not None
         return self._audio

@@ -3,25 +3,12 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from chronos.languages import BY_NAME
 from schemas.transcription import TranscriptSegment, Word
-
-_NAMES = """
-afrikaans af, arabic ar, armenian hy, azerbaijani az, belarusian be, bosnian bs, bulgarian bg, catalan ca,
-chinese zh, croatian hr, czech cs, danish da, dutch nl, english en, estonian et, finnish fi, french fr,
-galician gl, german de, greek el, hebrew he, hindi hi, hungarian hu, icelandic is, indonesian id, italian it,
-japanese ja, kannada kn, kazakh kk, korean ko, latvian lv, lithuanian lt, macedonian mk, malay ms, marathi mr,
-maori mi, nepali ne, norwegian no, persian fa, polish pl, portuguese pt, romanian ro, russian ru, serbian sr,
-slovak sk, slovenian sl, spanish es, swahili sw, swedish sv, tagalog tl, tamil ta, thai th, turkish tr,
-ukrainian uk, urdu ur, vietnamese vi, welsh cy
-"""
-
-LANGUAGES = dict(re.findall(r"(\w+) (\w\w)\b", _NAMES))
-"""ISO 639-1 codes by the English names that Whisper models answer with."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +28,7 @@ def language(answer: dict[str, Any]) -> str | None:
     if isinstance(named, dict):
         named = named.get("code") or named.get("language")
     name = clean(named).lower()
-    return LANGUAGES.get(name, name) or None
+    return BY_NAME.get(name, name) or None
 
 
 def passages(answer: dict[str, Any], start: float, end: float, *, call: int = 1) -> list[TranscriptSegment]:

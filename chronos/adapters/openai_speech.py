@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
@@ -15,6 +14,7 @@ from agents.ports import Segment, SpeechBlocked, SpeechBusy, SpeechRefused, Spee
 from chronos.adapters import heard
 from chronos.adapters.openai_client import PROVIDER, Conditions, fault, nonsense, rest, understood
 from chronos.adapters.sound import cut
+from chronos.languages import code as language
 from chronos.models import SpeechModel, speech_model
 from schemas.transcription import TranscriptSegment
 from streams.stage import Answer
@@ -61,6 +61,7 @@ class OpenAiSpeech:
         """See streams.stage.PaidCall. By the place in the source, not by the bytes that an encoder made of it."""
         place = [segment.source_sha256, round(segment.start * 1000), round(segment.end * 1000)]
         asked = ["speech", PROVIDER, self.model, language(segment.language), self._can.parameters(), *place]
+        asked += [{"track": segment.track}] if segment.track else []  # the first was the only one, once
         asked += [{"before": segment.before}] if segment.before else []
         return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
 
@@ -111,9 +112,3 @@ class OpenAiSpeech:
         if segment.before:
             parameters["prompt"] = segment.before
         return parameters
-
-
-def language(hint: str | None) -> str | None:
-    """A producer's hint as ISO 639-1, or None where it is none: a wrong hint must not fail a video."""
-    match = re.fullmatch(r"([A-Za-z]{2})([-_][A-Za-z0-9_-]+)?", (hint or "").strip())
-    return match[1].lower() if match else None
