@@ -23,7 +23,7 @@ from streams.stage import Kept, Step, function
 Heard = Sequence[tuple[Segment, Kept]]
 
 
-@function("transcribe-video", version=1, retry=Retry(attempts=3, first=5.0, cap=300.0))
+@function("transcribe-video", version=2, retry=Retry(attempts=3, first=5.0, cap=300.0))
 async def transcribe_video(
     request: TranscribeRequested, step: Step, *, scratch: Scratch, storage: Storage, media: Media, hearing: Hearing
 ) -> AsyncIterator[TranscriptionStarted | AudioExtracted | SegmentTranscribed | TranscriptionCompleted]:

@@ -14,6 +14,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from chronos import models, webhooks
 from chronos.devstack.home import Info, read_dev_json
+from chronos.guard import Guard
 from chronos.webhooks import Endpoint
 from streams.redaction import keep_secret
 
@@ -90,6 +91,10 @@ class Settings(BaseSettings):
     )
     speech_context: bool = Field(
         default=False, description="Each call is told how the one before ended, and so they are made one by one."
+    )
+    guard: dict[str, Any] = Field(
+        default_factory=dict,
+        description="What is not believed of an answer: no_speech, logprob, compression, repeats. See guard.py.",
     )
     embedding_model: str | None = None
     embedding_dimensions: int | None = Field(default=None, ge=1, le=16_000)
@@ -181,6 +186,15 @@ class Settings(BaseSettings):
     @classmethod
     def _can_be(cls, given: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
         models.check(given)
+        return given
+
+    @field_validator("guard")
+    @classmethod
+    def _guards(cls, given: dict[str, Any]) -> dict[str, Any]:
+        try:
+            Guard(**given)
+        except TypeError as error:
+            raise ValueError(f"guard takes no_speech, logprob, compression and repeats: {error}") from error
         return given
 
     @field_validator("cutting")

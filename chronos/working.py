@@ -25,6 +25,7 @@ from chronos.adapters.webhooks import HttpWebhooks
 from chronos.app import cluster, codec, embedders, projection_pool, store, topic_ids
 from chronos.config import MICRO_USD_PER_MINUTE, Settings
 from chronos.embedders import Embedders
+from chronos.guard import Guard
 from chronos.models import speech_model
 from chronos.sending import sender
 from chronos.spaces import ensure_space
@@ -61,6 +62,7 @@ class ModelOfEach:
             micro_usd_per_minute={**MICRO_USD_PER_MINUTE, **self._settings.speech_prices},
             can=speech_model(model, self._settings.speech_abilities),
             context=self._settings.speech_context,
+            guard=Guard(**self._settings.guard),
         )
 
 
@@ -88,6 +90,8 @@ def _heard_otherwise(settings: Settings) -> Iterable[str]:
         yield f"by creator {sorted(settings.creator_models.items())}"
     if settings.speech_abilities:
         yield f"abilities {json.dumps(settings.speech_abilities, sort_keys=True)}"
+    if settings.guard:
+        yield repr(Guard(**settings.guard))
     if settings.speech_context:
         yield "one after the other"
 

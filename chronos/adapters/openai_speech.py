@@ -14,6 +14,7 @@ from agents.ports import Segment, SpeechBlocked, SpeechBusy, SpeechRefused, Spee
 from chronos.adapters import heard
 from chronos.adapters.openai_client import PROVIDER, Conditions, fault, nonsense, rest, understood
 from chronos.adapters.sound import cut
+from chronos.guard import Guard
 from chronos.languages import code as language
 from chronos.models import SpeechModel, speech_model
 from schemas.transcription import TranscriptSegment
@@ -39,6 +40,7 @@ class OpenAiSpeech:
         micro_usd_per_minute: Mapping[str, int],
         can: SpeechModel | None = None,
         context: bool = False,
+        guard: Guard | None = None,
     ) -> None:
         """A model without a price costs nothing: it runs at home.
 
@@ -51,6 +53,7 @@ class OpenAiSpeech:
         self._client = client
         self._price = micro_usd_per_minute.get(model, 0)
         self._can = can or speech_model(model)
+        self._guard = guard or Guard()
         self.context = CONTEXT if context and self._can.prompt else 0
 
     async def close(self) -> None:
@@ -85,7 +88,8 @@ class OpenAiSpeech:
         """See agents.ports.Speech."""
         answer = json.loads(result)
         spoken = heard.language(answer) or language(segment.language)
-        return heard.passages(answer, segment.start, segment.end, call=segment.index + 1), spoken
+        timed = heard.passages(answer, segment.start, segment.end, call=segment.index + 1, guard=self._guard)
+        return timed, spoken
 
     async def _ask(self, segment: Segment) -> tuple[bytes, float]:
         """The answer's body, and for how many seconds the provider wants no more."""
