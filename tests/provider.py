@@ -40,6 +40,7 @@ from chronos.devstack.local_ai.bill import Charge
 from chronos.devstack.local_ai.models import BadInput, Embedded, Heard, HeardSegment, HeardWord
 from chronos.devstack.local_ai.server import Service, create_app
 from chronos.models import SPEECH_MODELS
+from chronos.tokens import vocabulary
 from tests.provider_gate import About, Call, Fault, Gate
 from tests.provider_models import UNKNOWN, answer_as_each_model
 
@@ -233,7 +234,9 @@ class _Embedder:
         tokens = 0
         for vector, text in zip(vectors, texts, strict=True):
             words = re.findall(r"\w+", text.lower()) or [text]
-            tokens += -(-len(text.encode()) // 4)  # what people reckon with: four bytes a token
+            tokens += vocabulary(self.name).count(text)
+            if vocabulary(self.name).surplus(text):
+                raise BadInput("This model's maximum context length is 8191 tokens", "input")
             for word in [text] if self.name == "noise" else words:  # a model that knows whole texts alone is worthless
                 places, signs = _places(word)
                 np.add.at(vector, places % len(vector), signs)
