@@ -12,8 +12,9 @@ from urllib.parse import unquote, urlsplit
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
 
-from chronos import webhooks
+from chronos import models, webhooks
 from chronos.devstack.home import Info, read_dev_json
+from chronos.guard import Guard
 from chronos.kafka_security import PLAIN, KafkaSecurity
 from chronos.store_settings import StoreSettings, named
 from chronos.webhooks import Endpoint
@@ -33,6 +34,7 @@ MICRO_USD_PER_MINUTE: Mapping[str, int] = {
     "whisper-1": 6_000,
     "gpt-4o-transcribe": 6_000,
     "gpt-4o-mini-transcribe": 3_000,
+    "gpt-4o-transcribe-diarize": 6_000,
     "gpt-transcribe": 6_000,
 }
 """List prices of speech to text, in millionths of a dollar a minute of audio. Yours go into CHRONOS_SPEECH_PRICES."""
@@ -80,6 +82,19 @@ class Settings(StoreSettings):
     allow_private_addresses: bool = Field(default=False, description="Links may lead into your own network.")
     largest_download: int = Field(default=20 << 30, ge=1, description="Bytes of a video that is downloaded.")
     speech_model: str | None = None
+    creator_models: dict[str, str] = Field(
+        default_factory=dict, description="Speech models of single creators, by creator; the others have speech_model."
+    )
+    speech_abilities: dict[str, dict[str, Any]] = Field(
+        default_factory=dict, description="What a model of your own can do, by model. See chronos/models.py."
+    )
+    speech_context: bool = Field(
+        default=False, description="Each call is told how the one before ended, and so they are made one by one."
+    )
+    guard: dict[str, Any] = Field(
+        default_factory=dict,
+        description="What is not believed of an answer: no_speech, logprob, compression, repeats. See guard.py.",
+    )
     embedding_model: str | None = None
     embedding_dimensions: int | None = Field(default=None, ge=1, le=16_000)
     speech_prices: dict[str, int] = Field(default_factory=dict)
@@ -169,6 +184,21 @@ class Settings(StoreSettings):
                 raise ValueError(f"chunking takes shortest, aim, longest, overlap and tokens: {error}") from error
         return given
 
+    @field_validator("speech_abilities")
+    @classmethod
+    def _can_be(cls, given: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+        models.check(given)
+        return given
+
+    @field_validator("guard")
+    @classmethod
+    def _guards(cls, given: dict[str, Any]) -> dict[str, Any]:
+        try:
+            Guard(**given)
+        except TypeError as error:
+            raise ValueError(f"guard takes no_speech, logprob, compression and repeats: {error}") from error
+        return given
+
     @field_validator("cutting")
     @classmethod
     def _cuts_sound(cls, given: dict[str, float]) -> dict[str, float]:
@@ -236,7 +266,10 @@ class Settings(StoreSettings):
     def storage(self) -> str:
         return self.storage_url or (self.home.resolve() / "store").as_uri()
 
-    def speech(self) -> str:
+    def speech(self, creator: str | None = None) -> str:
+        """The model of a creator, or of all that have none of their own."""
+        if creator is not None and creator in self.creator_models:
+            return self.creator_models[creator]
         return self.speech_model or (LOCAL_SPEECH if self.local_ai else SPEECH)
 
     def embedding(self) -> str:

@@ -220,7 +220,7 @@ def _models(settings: Settings, where: str, answer: httpx.Response) -> Finding:
         models = {model["id"]: model for model in answer.json()["data"]}
     except (ValueError, LookupError, TypeError):
         return Finding("ai", False, f"{where} gives no list of models", "check OPENAI_BASE_URL")
-    wanted = (settings.speech(), settings.embedding())
+    wanted = tuple(dict.fromkeys((settings.speech(), *settings.creator_models.values(), settings.embedding())))
     missing = [model for model in wanted if model not in models]
     if missing:
         remedy = "set CHRONOS_SPEECH_MODEL and CHRONOS_EMBEDDING_MODEL to models that it has"

@@ -5,6 +5,7 @@ What no command leads to (a webhook's event) is processed again where it stands.
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -85,11 +86,11 @@ def to_json(plan: Plan, done: Outcome | None) -> dict[str, Any]:
     return {"executed": done is not None, **plan.to_json(), **(done.to_json() if done else nothing)}
 
 
-def prices(settings: Settings) -> Prices:
+def prices(settings: Settings, creator: str | None) -> Prices:
     """A model without a price costs nothing: it runs at home."""
     speech = {**MICRO_USD_PER_MINUTE, **settings.speech_prices}
     embedding = {**MICRO_USD_PER_MILLION_TOKENS, **settings.embedding_prices}
-    return Prices(speech.get(settings.speech(), 0), embedding.get(settings.embedding(), 0))
+    return Prices(speech.get(settings.speech(creator), 0), embedding.get(settings.embedding(), 0))
 
 
 async def plan(settings: Settings, pool: Pool, wish: Wish) -> Plan:
@@ -103,8 +104,7 @@ async def plan(settings: Settings, pool: Pool, wish: Wish) -> Plan:
         known = await queries.status(pool, wish.video, wish.chosen.creator)
         if not found:
             raise NothingToRetry(f"nothing of video {wish.video!r} is to be tried again: it is {known['status']}")
-    by = prices(settings)
-    return Plan(found, [cost(failure, by) for failure in found])
+    return Plan(found, [cost(failure, prices(settings, failure.creator)) for failure in found])
 
 
 async def failures(
@@ -112,7 +112,7 @@ async def failures(
 ) -> list[Failure]:
     """What is meant, the oldest failure first."""
     await prepare(pool)  # it says what of webhooks still stands
-    models = (settings.speech(), settings.embedding())
+    models = (settings.speech(), settings.embedding(), json.dumps(settings.creator_models))
     rows = await pool.fetch(SQL["failures"], even_over, video, chosen.creator, *models)
     found = [_failure(row) for row in rows]
     if not even_over and any(failure.video is None for failure in found):
