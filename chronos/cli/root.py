@@ -14,6 +14,7 @@ from chronos.cli import (
     deleting,
     embeddings,
     events,
+    importing,
     looking,
     operating,
     rebuilding,
@@ -103,6 +104,7 @@ for part in (
     rewinding,
     rebuilding,
     embeddings,
+    importing,
     operating,
 ):
     part.register(app)

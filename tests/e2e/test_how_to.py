@@ -46,6 +46,7 @@ def test_every_page_is_followed() -> None:
         "delete-a-video",
         "webhooks",  # tests/e2e/test_webhooks.py
         "send-events",
+        "from-inngest",  # tests/e2e/test_import.py
     }
     assert {page.stem for page in PAGES.glob("*.md")} == followed
 
