@@ -10,7 +10,7 @@ from typing import Any
 from agents.chunker import Chunking, chunker
 from agents.cutter import Cutting
 from agents.send_webhooks import kind_of, send_webhooks
-from chronos import webhooks
+from chronos import prices, webhooks
 from chronos.adapters.catalogue import ProjectedCatalogue
 from chronos.adapters.log_notifier import LogNotifier
 from chronos.adapters.log_transcripts import LogTranscripts
@@ -22,7 +22,7 @@ from chronos.adapters.reaching import Reach
 from chronos.adapters.scratch import DirectoryScratch
 from chronos.adapters.webhooks import HttpWebhooks
 from chronos.app import cluster, codec, embedders, projection_pool, store, topic_ids
-from chronos.config import MICRO_USD_PER_MINUTE, Settings
+from chronos.config import Settings
 from chronos.embedders import Embedders
 from chronos.sending import sender
 from chronos.spaces import ensure_space
@@ -38,8 +38,7 @@ from streams.worker import Staff, Worker
 
 def speech(settings: Settings) -> OpenAiSpeech:
     client = connect_openai(settings.openai_base_url, settings.api_key(), settings.ai_timeout)
-    prices = {**MICRO_USD_PER_MINUTE, **settings.speech_prices}
-    return OpenAiSpeech(client, settings.speech(), micro_usd_per_minute=prices)
+    return OpenAiSpeech(client, settings.speech(), micro_usd_per_minute=prices.per_minute(settings))
 
 
 def cutting(settings: Settings) -> Cutting:
