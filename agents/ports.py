@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +30,14 @@ class StorageRefused(Refused):
 
 class StorageUnavailable(Unavailable):
     """The store did not answer, or the disk is full."""
+
+
+class StorageInterrupted(StorageUnavailable):
+    """The connection broke. What was got until then stays, and the rest is asked for."""
+
+
+class StorageBusy(Paced):
+    """The store asks for patience (429)."""
 
 
 class UnreadableMedia(Refused):
@@ -136,7 +145,7 @@ class Storage(Protocol):
         """Streams the object at `path` into `room`.
 
         Raises:
-            OutsideStore, ObjectMissing, StorageRefused, StorageUnavailable.
+            OutsideStore, ObjectMissing, StorageRefused, StorageUnavailable, StorageBusy.
         """
         ...
 
@@ -172,6 +181,10 @@ class Embedder(PaidCall[str], Protocol):
         """The embedding space that it writes to: `model/dimensions`."""
         ...
 
+    def surplus(self, text: str) -> int:
+        """Tokens at the end of a text that the model does not take: its vector knows nothing of them. Pure."""
+        ...
+
 
 class Spaces(Protocol):
     """The embedding spaces that are in use here, and what embeds for each."""
@@ -182,6 +195,10 @@ class Spaces(Protocol):
         Raises:
             EmbeddingRefused: the one that is wanted is not in use.
         """
+        ...
+
+    def counter(self, space: str) -> Callable[[str], int] | None:
+        """What counts the tokens of a text as the space's model does; None where nobody knows how. Pure."""
         ...
 
     async def embedder(self, space: str) -> Embedder | None:

@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import unquote, urlsplit
 
-from pydantic import AliasChoices, Field, SecretStr, field_validator, model_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic_settings import NoDecode, SettingsConfigDict
 
 from chronos import webhooks
 from chronos.devstack.home import Info, read_dev_json
+from chronos.kafka_security import KafkaSecurity
+from chronos.store_settings import StoreSettings, named
 from chronos.webhooks import Endpoint
 from streams.redaction import keep_secret
 
@@ -32,10 +34,6 @@ class NotRunning(Exception):
     """No broker or database is named by the environment, and no stack runs in this folder."""
 
 
-def _named(name: str) -> Any:
-    return Field(default=None, validation_alias=AliasChoices(name, name.lower()))
-
-
 def _passwords(*urls: str | None) -> Iterator[str]:
     """The passwords in URLs, as they are written and as they are meant; none that is the name of something as well."""
     for url in urls:
@@ -48,23 +46,24 @@ def _passwords(*urls: str | None) -> Iterator[str]:
             yield from (password, unquote(password))
 
 
-class Settings(BaseSettings):
+class Settings(StoreSettings):
     """Everything that can be set. Our own names begin with CHRONOS_; the ones that users have already are honoured."""
 
     model_config = SettingsConfigDict(env_prefix="CHRONOS_", extra="ignore", populate_by_name=True, frozen=True)
 
     home: Path = Path(".chronos")
-    kafka_bootstrap_servers: str | None = _named("KAFKA_BOOTSTRAP_SERVERS")
-    database_url: str | None = _named("DATABASE_URL")
-    openai_api_key: SecretStr | None = _named("OPENAI_API_KEY")
-    openai_base_url: str | None = _named("OPENAI_BASE_URL")
+    kafka_bootstrap_servers: str | None = named("KAFKA_BOOTSTRAP_SERVERS")
+    kafka_security: KafkaSecurity = Field(default_factory=KafkaSecurity, description="KAFKA_SECURITY_PROTOCOL, …")
+    database_url: str | None = named("DATABASE_URL")
+    openai_api_key: SecretStr | None = named("OPENAI_API_KEY")
+    openai_base_url: str | None = named("OPENAI_BASE_URL")
 
     storage_url: str | None = Field(default=None, description="Where the videos are; a folder of the home if absent.")
     https_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(), description="Hosts whose https links are storage paths too: example.org,*.example.org."
     )
     allow_private_addresses: bool = Field(default=False, description="Links may lead into your own network.")
-    largest_download: int = Field(default=20 << 30, ge=1, description="Bytes of a video behind a link.")
+    largest_download: int = Field(default=20 << 30, ge=1, description="Bytes of a video that is downloaded.")
     speech_model: str | None = None
     embedding_model: str | None = None
     embedding_dimensions: int | None = Field(default=None, ge=1, le=16_000)
@@ -77,6 +76,9 @@ class Settings(BaseSettings):
     cutting: dict[str, float] = Field(
         default_factory=dict,
         description="Seconds of sound a call: shortest, longest, lull, padding, and more. See agents/cutter.",
+    )
+    console_url: str = Field(
+        default="http://localhost:8288", description="Where people reach the console: links to videos begin with it."
     )
     vector_index: Literal["hnsw", "ivfflat", "none"] = "hnsw"
 
@@ -175,6 +177,7 @@ class Settings(BaseSettings):
         """Whoever knows the settings shows none of their secrets from now on."""
         key = self.openai_api_key.get_secret_value() if self.openai_api_key else None
         keep_secret(key, *_passwords(self.database_url, self.openai_base_url, self.storage_url))
+        keep_secret(*self.store_secrets())
         keep_secret(*(secret.get_secret_value() for endpoint in self.webhooks for secret in endpoint.secret))
         return self
 
@@ -195,6 +198,8 @@ class Settings(BaseSettings):
         }
         if info.ai_base_url and not (self.openai_api_key or self.openai_base_url):
             found |= {"openai_base_url": info.ai_base_url, "local_ai": True}
+        if info.console_url and "console_url" not in self.model_fields_set:
+            found["console_url"] = info.console_url
         keep_secret(*_passwords(info.database_url))
         return self.model_copy(update=found)
 

@@ -16,11 +16,12 @@ from rich.table import Table
 from rich.text import Text
 
 from chronos import broker, queries, sides
+from chronos.app import cluster
 from chronos.cli.videos import videos_table
 from chronos.config import Settings
 from chronos.pipeline import EVENTS, FUNCTIONS
 from chronos.sides import projection_pool
-from streams.kafka import BrokerAway, Cluster
+from streams.kafka import BrokerAway
 from streams.postgres import AWAY, Pool
 
 LOOK = 2.0  # seconds between looks: one costs some ten requests to the broker
@@ -77,7 +78,7 @@ class Looker:
     def __init__(self, settings: Settings) -> None:
         self.seen = Seen()
         self._settings = settings
-        self._broker = broker.Broker(Cluster(settings.kafka()))
+        self._broker = broker.Broker(cluster(settings))
         self._loop = asyncio.new_event_loop()
         self._task = self._loop.create_task(self._look_again_and_again())
         self._thread = threading.Thread(target=self._run, name="dashboard", daemon=True)

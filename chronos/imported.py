@@ -12,6 +12,7 @@ from agents.generate_embeddings import BATCH, chunk_set_id, generate_embeddings
 from agents.transcribe_video import transcribe_video
 from chronos.embedders import parts_of
 from chronos.old_system import OldChunk, OldTranscript, OldVideo
+from chronos.tokens import vocabulary
 from schemas.avro import data_schema
 from schemas.embedding import Chunk, ChunksEmbedded, EmbeddingsCompleted, EmbeddingStarted, TranscriptChunked, Vector
 from schemas.event import Event
@@ -31,7 +32,6 @@ from streams.stage import Function
 BY = "import"
 CHUNKER = "imported"  # whatever cut them there
 NOT_KNOWN = "0" * 64  # digest of a sound that nobody here has read
-TOKENS_A_WORD = 1.35  # of English: where the old system kept no count
 
 
 @dataclass(frozen=True)
@@ -163,7 +163,7 @@ def _completed(video: OldVideo, spoken: OldTranscript) -> TranscriptionCompleted
 def _embedded(video: OldVideo, transcript_id: str, ways: Ways) -> Iterator[Event]:
     yield EmbeddingStarted(**_me(video), attempt=1, transcript_id=transcript_id)
     of = {**_me(video), "chunk_set_id": chunk_set_id(transcript_id, transcript_id, CHUNKER)}
-    chunks = [_chunk(index, chunk) for index, chunk in enumerate(video.chunks)]
+    chunks = [_chunk(index, chunk, ways) for index, chunk in enumerate(video.chunks)]
     yield TranscriptChunked(
         **of, transcript_id=transcript_id, chunker=CHUNKER, spaces=[ways.space], chunks=chunks
     )  # fmt: skip
@@ -175,16 +175,20 @@ def _embedded(video: OldVideo, transcript_id: str, ways: Ways) -> Iterator[Event
     yield EmbeddingsCompleted(**of, space=ways.space, chunks=len(chunks))
 
 
-def _chunk(index: int, chunk: OldChunk) -> Chunk:
-    words = len(chunk.text.split())
-    tokens = round(words * TOKENS_A_WORD) if chunk.tokens is None else chunk.tokens
+def _chunk(index: int, chunk: OldChunk, ways: Ways) -> Chunk:
+    words, tokens = len(chunk.text.split()), _tokens(chunk, ways)
     start, end = chunk.start or 0.0, chunk.end or 0.0
     return Chunk(index=index, text=chunk.text, start_seconds=start, end_seconds=end, words=words, tokens=tokens)
 
 
 def _vector(index: int, chunk: OldChunk, ways: Ways) -> Vector:
     """Under the key of its text, so that it is not bought here either; the old system has paid for it."""
-    tokens = _chunk(index, chunk).tokens
+    tokens = _tokens(chunk, ways)
     return Vector(
         index=index, paid_key=ways.key(chunk.text), values=chunk.vector or b"", tokens=tokens, cost_micro_usd=0
     )
+
+
+def _tokens(chunk: OldChunk, ways: Ways) -> int:
+    """As the old system counted them, or as the model does."""
+    return vocabulary(parts_of(ways.space)[0]).count(chunk.text) if chunk.tokens is None else chunk.tokens

@@ -13,6 +13,7 @@ from typing import Any
 
 import structlog
 
+from streams import tracing
 from streams.redaction import HIDDEN, redact
 
 SECRET_NAMES = re.compile(r"(^|_)(api_?key|token|password|secret|authorization)$", re.IGNORECASE)
@@ -23,6 +24,7 @@ def set_up(*, level: int = logging.INFO, as_json: bool = False) -> None:
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
+            with_trace,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,  # a trace is text by the time that secrets are looked for
@@ -48,6 +50,12 @@ class Redacting(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         return redact(super().format(record))
+
+
+def with_trace(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Which trace and span a line belongs to, while traces are made."""
+    event.update(tracing.ids())
+    return event
 
 
 def hide_secrets(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

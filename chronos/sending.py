@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 
 from schemas import avro
 from schemas.event import Coordinates, Event
+from streams import tracing
 from streams.codec import SOURCE
 from streams.envelope import Envelope, read_headers
 from streams.identity import Place, outside_run
@@ -53,7 +54,8 @@ class Sender:
     async def _put(
         self, event: Event, key: bytes | None, value: bytes | None, headers: Sequence[tuple[str, bytes]]
     ) -> Sent:
-        stored = await self._outbox.send(event.name, key, value, headers)
+        with tracing.sending(event.name):
+            stored = await self._outbox.send(event.name, key, value, tracing.marked(headers))
         topic_id, _ = self._topic_ids[event.name]
         place = Place(topic_id, stored.place.partition, stored.place.offset)
         return Sent(event, stored.place, outside_run(place, stored.timestamp_ms))

@@ -13,6 +13,7 @@ import asyncpg
 
 from chronos.adapters import vector_codec
 from chronos.config import Settings
+from chronos.pooling import refuse_a_pooler_of_transactions
 from streams import postgres
 from streams.postgres import Connection, Pool, load_queries
 
@@ -80,6 +81,7 @@ async def _use_active(connection: Connection) -> None:
 async def _prepare_where_it_is_missing(settings: Settings) -> None:
     connection = await asyncpg.connect(settings.database(), timeout=10)
     try:
+        await refuse_a_pooler_of_transactions(settings.database(), connection)
         known = await connection.fetchval("SELECT to_regclass('chronos.active') IS NOT NULL")
         if known and await connection.fetchval(SQL["active"], LAYOUT):
             return

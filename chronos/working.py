@@ -12,6 +12,7 @@ from agents.cutter import Cutting
 from agents.send_webhooks import kind_of, send_webhooks
 from chronos import prices, webhooks
 from chronos.adapters.catalogue import ProjectedCatalogue
+from chronos.adapters.faust_login import faust_settings
 from chronos.adapters.log_notifier import LogNotifier
 from chronos.adapters.log_transcripts import LogTranscripts
 from chronos.adapters.media import Limits, PyAvMedia
@@ -120,7 +121,7 @@ async def run_worker(
 def _consumers(settings: Settings) -> WorkerSettings:
     return WorkerSettings(
         bootstrap=settings.kafka(),
-        security={},
+        security=faust_settings(settings.kafka_security),
         session_timeout=settings.session_timeout,
         heartbeat=min(1.0, settings.session_timeout / 3.3),
         drain=settings.drain,

@@ -14,6 +14,7 @@ import structlog
 from streams.codec import Codec, Received
 from streams.journal import Asked, Ended, Grant, Journal, Later, Lease, Rewind, RunKey, Settlement, Suspect
 from streams.kafka import DeliveryFailed, Outbox, TooLarge
+from streams.outcome import Attempt
 from streams.paying import Purse, Till
 from streams.providers import Gate
 from streams.purchases import Spend
@@ -114,9 +115,11 @@ async def _begin(journal: Journal, asked: Asked) -> Grant:
 
 
 async def _owned(work: Workplace, received: Received, asked: Asked, lease: Lease) -> Outcome:
-    run = _Run(work, received, asked, lease)
+    attempt = Attempt(work.function.name, received, lease)
+    run = _Run(work, received, asked, attempt)
     try:
-        return await run.go()
+        with attempt.seen():
+            return await run.go()
     except DeliveryFailed as error:
         await work.journal.settle(Settlement(lease, refund=True))
         return Aside(error.retry_after)
@@ -132,7 +135,8 @@ async def _owned(work: Workplace, received: Received, asked: Asked, lease: Lease
 async def _tell_ending(work: Workplace, received: Received, key: RunKey, ended: Ended) -> Outcome:
     """A worker died between storing an ending and telling it: only that is left to do."""
     lease = Lease(key, key.input_id, ended.attempts, 0, ended.sequence, good_until=float("inf"))
-    run = _Run(work, received, Asked(key, received.run_id, None, None), lease)
+    asked = Asked(key, received.run_id, None, None)
+    run = _Run(work, received, asked, Attempt(work.function.name, received, lease))
     try:
         if ended.problem is not None:
             await run.tell_failure(ended.problem)
@@ -144,8 +148,9 @@ async def _tell_ending(work: Workplace, received: Received, key: RunKey, ended: 
 class _Run:
     """A run under its lease."""
 
-    def __init__(self, work: Workplace, received: Received, asked: Asked, lease: Lease) -> None:
-        self._work, self._received, self._lease = work, received, lease
+    def __init__(self, work: Workplace, received: Received, asked: Asked, attempt: Attempt) -> None:
+        lease = attempt.lease
+        self._work, self._received, self._lease, self._seen = work, received, lease, attempt
         self._purse = Purse(work.till, asked, lease)
         self._steps = Steps(work.journal, received, lease, self._purse)
         self._told: set[str] = set()  # tokens of the spends that this attempt has told
@@ -187,13 +192,13 @@ class _Run:
     async def _cancelled(self) -> Outcome:
         """What was bought is told; the cancellation itself is on the log already."""
         await self._tell_usage(everything=True)
-        log.info("cancelled", function=self._work.function.name, video=self._received.event.subject())
+        self._seen.cancelled()
         return self._acked(await self._settle(Settlement(self._lease, ending="cancelled", told=True)))
 
     async def _end(self, verdict: Verdict) -> Outcome:
         if isinstance(verdict, Again) and not verdict.charged and self._lease.waited > self._work.max_wait:
             verdict = Dead(self._gave_up(verdict.problem))
-        self._log(verdict)
+        self._seen.verdict(verdict)
         match verdict:
             case Done():
                 return self._acked(await self._settle(Settlement(self._lease, ending="completed", told=True)))
@@ -269,23 +274,3 @@ class _Run:
         if not written:
             raise Fenced
         return Acked()
-
-    def _log(self, verdict: Verdict) -> None:
-        record, event = self._received.record, self._received.event
-        where = {
-            "function": self._work.function.name,
-            "video": event.subject(),
-            "creator": event.owner(),
-            "partition": f"{record.topic}/{record.partition}",
-            "offset": record.offset,
-            "attempt": self._lease.attempt,
-        }
-        match verdict:
-            case Done():
-                log.info("done", **where)
-            case Again(after, problem, _):
-                log.info("again", **where, after=round(after, 2), error=problem.type, message=problem.message)
-            case Dead(problem):
-                log.info("failed", **where, error=problem.type, message=problem.message)
-            case _:
-                assert_never(verdict)

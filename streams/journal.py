@@ -11,6 +11,7 @@ from importlib.resources import files
 from typing import Literal, NamedTuple
 
 from streams.batcher import Batcher
+from streams.metrics import journal_seconds as seconds
 from streams.postgres import Pool, Row, load_queries, patiently
 from streams.retry import Problem
 
@@ -127,14 +128,14 @@ class Journal:
         self._pool, self._lease = pool, lease
         self._held: dict[str, Lease] = {}
         self._begin: Batcher[tuple[Asked, str], Grant] = Batcher(
-            lambda q: patiently(lambda: self._begin_all(q)), key=lambda q: q[0].key
+            lambda q: patiently(lambda: self._begin_all(q)), key=lambda q: q[0].key, observe=seconds("begin")
         )
         self._settle: Batcher[Settlement, bool] = Batcher(
-            lambda q: patiently(lambda: self._settle_all(q)), key=lambda q: q.lease.key
+            lambda q: patiently(lambda: self._settle_all(q)), key=lambda q: q.lease.key, observe=seconds("settle")
         )
         self._chosen: Batcher[str, bytes | None] = Batcher(lambda q: patiently(lambda: self._chosen_all(q)))
         self._choose: Batcher[tuple[str, bytes], bytes] = Batcher(
-            lambda q: patiently(lambda: self._choose_all(q)), key=lambda q: q[0]
+            lambda q: patiently(lambda: self._choose_all(q)), key=lambda q: q[0], observe=seconds("choose")
         )
 
     async def begin(self, asked: Asked) -> Grant:

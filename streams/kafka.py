@@ -217,7 +217,7 @@ class Topics:
         """Makes the topics that are missing, and gives their names."""
         replicas = 3 if self.brokers() >= 3 else 1
         new = [
-            NewTopic(t.name, num_partitions=t.partitions, replication_factor=replicas, config=_config(t, replicas))
+            NewTopic(t.name, num_partitions=t.partitions, replication_factor=replicas, config=config_of(t, replicas))
             for t in table
         ]
         made = []
@@ -256,7 +256,8 @@ class Topics:
         return BrokerAway(f"no broker answers at {self._bootstrap}: {said}")
 
 
-def _config(topic: Topic, replicas: int) -> dict[str, str]:
+def config_of(topic: Topic, replicas: int) -> dict[str, str]:
+    """A topic's settings on a cluster that keeps so many copies."""
     safe = {"min.insync.replicas": "2", "unclean.leader.election.enable": "false"} if replicas >= 3 else {}
     return {**topic.config, **safe}
 

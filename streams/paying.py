@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from streams import metrics
 from streams.journal import Asked, Lease
 from streams.providers import Providers
 from streams.purchases import Claim, Purchase, Purchases, Result, Spend, Wish
@@ -50,6 +51,10 @@ class Used:
     bought: list[Spend] = field(default_factory=list)
     results: dict[str, tuple[str, str, Result]] = field(default_factory=dict)  # key -> usage, model, result
 
+    def own(self) -> set[str]:
+        """Keys of the results that it bought."""
+        return {key for spend in self.bought for key in spend.keys}
+
     def reused(self, spends: Sequence[Spend]) -> list[tuple[str, str, float, int]]:
         """Totals by usage and model of what was used without being in `spends`, this input's own purchases."""
         own = {key for spend in spends for key in spend.keys}
@@ -84,13 +89,14 @@ class Purse:
         while missing := {key: argument for key, argument in wanted.items() if key not in have}:
             found = await self._obtain(call, missing, stop)
             have |= {key: found[key] for key in await self._mine(found)}
+        metrics.MEMOIZED.labels(call.model).inc(len(wanted.keys() - self.used.own()))
         for key in wanted:
             self.used.results[key] = (call.usage, call.model, have[key])
         return [Kept(key, *have[key]) for key in keys]
 
     async def _mine(self, found: Iterable[str]) -> set[str]:
         """Keys of what this run bought, and of what it uses from now on. The rest was erased with another's video."""
-        bought = {key for spend in self.used.bought for key in spend.keys}.intersection(found)
+        bought = self.used.own().intersection(found)
         return bought | await self._till.purchases.use(self._asked, set(found) - bought)
 
     async def _obtain(self, call: PaidCall[A], wanted: Mapping[str, A], stop: asyncio.Event) -> dict[str, Result]:
@@ -161,15 +167,19 @@ class Purse:
 
     async def _answers(self, call: PaidCall[A], arguments: list[A], token: str) -> list[Answer]:
         try:
-            answers = await call(arguments)
+            with metrics.PAID_CALL_SECONDS.labels(call.model).time():
+                answers = await call(arguments)
             if len(answers) != len(arguments):
                 raise NonsenseAnswer(f"{call.model} gave {len(answers)} answers to {len(arguments)} questions")
         except Fault as error:
+            metrics.PAID_CALLS.labels(call.model, "failed").inc()
             raise await self._till.providers.failed(call, token, error) from error
         return answers
 
     def _note(self, purchase: Purchase, claim: Claim) -> None:
         quantity, cost = purchase.quantity(), purchase.cost()
+        metrics.PAID_CALLS.labels(purchase.model, "answered").inc()
+        metrics.PAID_MICRO_USD.labels(purchase.model).inc(cost)
         self.used.bought.append(
             Spend(purchase.token, purchase.usage, purchase.model, quantity, cost, claim.granted, told=False)
         )

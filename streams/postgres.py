@@ -64,11 +64,16 @@ async def connect(
     setup: Any = None,  # gets each connection that is taken
 ) -> Pool:
     """A pool of at most `most` connections, opened as they are needed."""
+
+    async def begin(connection: asyncpg.Connection) -> None:
+        if search_path:  # not among the settings of the start: a pooler refuses those that it does not know
+            await connection.execute("SELECT set_config('search_path', $1, false)", search_path)
+        if init:
+            await init(connection)
+
     settings = {"application_name": "chronos"}
-    if search_path:
-        settings["search_path"] = search_path
     pool = await asyncpg.create_pool(
-        url, min_size=1, max_size=most, server_settings=settings, timeout=10, init=init, setup=setup, reset=_leave
+        url, min_size=1, max_size=most, server_settings=settings, timeout=10, init=begin, setup=setup, reset=_leave
     )
     assert pool is not None
     return pool

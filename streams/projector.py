@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import structlog
 
+from streams import metrics
 from streams.codec import Codec, NewerThanThis, Received, Undecodable
 from streams.postgres import Connection, Pool, Row, load_queries, patiently
 from streams.projection import Projection, Rows, Table, fold, puts_of
@@ -107,7 +109,9 @@ class Folding:
         rows: dict[str, Rows] = {}
         batch = Batch(self.fold(records, rows), rows)
         moved = ends(records)
-        await patiently(lambda: self.keep(batch, moved, expected))
+        with metrics.FOLD_SECONDS.time():
+            await patiently(lambda: self.keep(batch, moved, expected))
+        _count(records)
         return moved
 
     def fold(self, records: Iterable[Record], into: dict[str, Rows]) -> list[Received]:
@@ -161,6 +165,13 @@ class Folding:
         )
         if len(rows) != len(places):
             raise Moved
+
+
+def _count(records: Sequence[Record]) -> None:
+    now = time.time()
+    metrics.FOLDED.inc(len(records))
+    metrics.FOLD_DELAY.observe(max(0.0, now - max(record.timestamp_ms for record in records) / 1000))
+    metrics.CHECKPOINT_AT.set(now)
 
 
 def ends(records: Iterable[Record]) -> dict[Place, int]:

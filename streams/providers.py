@@ -13,6 +13,7 @@ from typing import Any
 
 import structlog
 
+from streams import metrics
 from streams.postgres import Pool, Row, load_queries, patiently
 from streams.retry import Blocked, Fault, Paced, Unavailable
 from streams.stage import PaidCall
@@ -74,7 +75,12 @@ class Providers:
 
     def gate(self, call: PaidCall[Any]) -> Gate:
         """The gate of a call's provider and model."""
-        return self.gates.setdefault((call.provider, call.model), Gate())
+        who = (call.provider, call.model)
+        if (gate := self.gates.get(who)) is None:
+            gate = self.gates[who] = Gate()
+            metrics.PROVIDER_PAUSE.labels(*who).set_function(lambda: max(0.0, gate.until - time.monotonic()))
+            metrics.BREAKER_OPEN.labels(*who).set_function(lambda: gate.open)
+        return gate
 
     def paused(self, call: PaidCall[Any], seconds: float, reason: str) -> Paced:
         """Notes what the journal said, as the condition of who wanted to call."""

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from streams.batcher import Batcher
 from streams.journal import Asked, RunKey
+from streams.metrics import journal_seconds as seconds
 from streams.postgres import Pool, Row, load_queries, patiently
 
 SQL = load_queries("streams.sql", "purchases.sql")
@@ -93,14 +94,16 @@ class Purchases:
         self._in_air: set[str] = set()  # tokens of claimed calls
         self._told: set[str] = set()
         self._recall: Batcher[tuple[str, ...], dict[str, Result]] = Batcher(
-            lambda q: patiently(lambda: self._recall_all(q))
+            lambda q: patiently(lambda: self._recall_all(q)), observe=seconds("recall")
         )
-        self._claim: Batcher[Wish, Claim] = Batcher(lambda q: patiently(lambda: self._claim_all(q)))
+        self._claim: Batcher[Wish, Claim] = Batcher(
+            lambda q: patiently(lambda: self._claim_all(q)), observe=seconds("claim")
+        )
         self._keep: Batcher[tuple[Asked, Purchase], dict[str, Result]] = Batcher(
-            lambda q: patiently(lambda: self._keep_all(q)), most=50
+            lambda q: patiently(lambda: self._keep_all(q)), most=50, observe=seconds("keep")
         )
         self._use: Batcher[tuple[Asked, tuple[str, ...]], set[str]] = Batcher(
-            lambda q: patiently(lambda: self._use_all(q))
+            lambda q: patiently(lambda: self._use_all(q)), observe=seconds("use")
         )
 
     async def recall(self, keys: Sequence[str]) -> dict[str, Result]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import structlog
 
 from schemas.avro import Undecodable
+from streams import metrics
 from streams.alone import Company
 from streams.attempt import Acked, Alone, Aside, Outcome, Workplace, process
 from streams.deadletter import dead_letter
@@ -50,6 +51,7 @@ class Runner:
         self._closing = False
         self._ended = False
         self.waiting_bytes = 0
+        metrics.WAITING.labels(self.name).set_function(lambda: self.waiting)
 
     @property
     def name(self) -> str:
@@ -176,6 +178,7 @@ class Runner:
 
     async def _bury(self, job: Job, error: Undecodable) -> None:
         """What cannot be read goes to dead-letter, and its partition goes on."""
+        metrics.DEAD_LETTERS.labels(self.name).inc()
         log.info("dead letter", function=self.name, record=str(job.record), reason=str(error))
         letter = dead_letter(job.record, self._work.function.group(), error)
         while True:

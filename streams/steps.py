@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import ParamSpec, TypeVar
 
+from streams import tracing
 from streams.codec import Received
 from streams.journal import Journal, Lease
+from streams.metrics import STEP_SECONDS, step_kind
 from streams.paying import Purse
 from streams.stage import Kept, PaidCall
 from streams.telling import Cancelled, Fenced
@@ -37,7 +40,8 @@ class Steps:
             raise Cancelled
         if not self._lease.is_good():
             raise Fenced
-        return await effect(*args, **kwargs)
+        with self._seen(name):
+            return await effect(*args, **kwargs)
 
     async def once(self, name: str, choose: Callable[[], Awaitable[bytes]]) -> bytes:
         place = f"{self._lease.key.function}/{self.input_id}/{name}"  # not by fingerprint: a new version keeps it
@@ -56,7 +60,7 @@ class Steps:
         the log before the run is said to have failed; then the first fault is raised."""
         parts = [arguments[i : i + size] for i in range(0, len(arguments), size)]
         stop = asyncio.Event()
-        tasks = [asyncio.create_task(self._part(call, part, stop)) for part in parts]
+        tasks = [asyncio.create_task(self._part(name, call, part, stop)) for part in parts]
         first: BaseException | None = None
         try:
             for part, task in zip(parts, tasks, strict=True):
@@ -74,9 +78,17 @@ class Steps:
         if first is not None:
             raise first
 
-    async def _part(self, call: PaidCall[A], part: Sequence[A], stop: asyncio.Event) -> list[Kept]:
+    async def _part(self, name: str, call: PaidCall[A], part: Sequence[A], stop: asyncio.Event) -> list[Kept]:
         try:
-            return await self._purse.pay(call, part, stop)
+            with self._seen(name):
+                return await self._purse.pay(call, part, stop)
         except BaseException:
             stop.set()
             raise
+
+    @contextmanager
+    def _seen(self, name: str) -> Iterator[None]:
+        """A step's time and span. Not around a generator's own `yield`: its caller would be inside the span as well."""
+        kind = step_kind(name)
+        with STEP_SECONDS.labels(self._lease.key.function, kind).time(), tracing.step(kind):
+            yield

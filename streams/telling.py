@@ -17,6 +17,7 @@ from streams.journal import RunKey
 from streams.kafka import Outbox, Stored
 from streams.purchases import Result, Spend
 from streams.retry import Problem
+from streams.tracing import marked
 
 LARGEST_VALUE = 1024 * 1024  # a record over this rides in function.failed by its coordinates alone
 
@@ -92,7 +93,7 @@ class Telling:
             raise Fenced
         envelope = self._speaker.envelope(event, id, run_id)
         record = Codec.write(event, envelope)
-        self._pending.append(self._outbox.send(record.topic, record.key, record.value, record.headers))
+        self._pending.append(self._outbox.send(record.topic, record.key, record.value, marked(record.headers)))
 
     def _id(self, event: Event) -> str:
         key = self._speaker.key

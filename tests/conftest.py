@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import uuid
 from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -39,11 +40,20 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Says it where nobody can miss it."""
     from tests.browser import executable
 
+    if any("azurite" in skipped.nodeid for skipped in terminalreporter.stats.get("skipped", [])):
+        terminalreporter.section("THE TESTS ON MICROSOFT'S AZURITE DID NOT RUN", yellow=True, bold=True)
+        terminalreporter.line(
+            "az:// met a server of ours alone: npm install azurite, and name its azurite-blob in CHRONOS_AZURITE."
+        )
+
     if executable() is None:
         terminalreporter.section("THE BROWSER TESTS DID NOT RUN", red=True, bold=True)
         terminalreporter.line(
             "There is no Chromium here: install one (Debian: chromium), or name one in CHRONOS_BROWSER."
         )
+    if shutil.which("pgbouncer") is None:
+        terminalreporter.section("THE TESTS BEHIND A POOLER DID NOT RUN", red=True, bold=True)
+        terminalreporter.line("There is no PgBouncer here: install it (Debian: pgbouncer).")
 
 
 @pytest.fixture(scope="session")

@@ -23,30 +23,31 @@ CREATE INDEX ON chunks (video_id);
 DICE = random.Random(8)
 
 
-async def make(url: str, videos: int) -> None:
-    """Videos of ten creators with two chunks each; in each one's text stands a word that no other has."""
+async def make(url: str, name: str, videos: int) -> None:
+    """Videos NAME-0 and so on, of ten creators, with two chunks each; each has a word that no other has."""
     connection = await asyncpg.connect(url)
     try:
         await connection.execute(TABLES)
         await connection.execute(
-            """INSERT INTO videos SELECT 'old-' || n, 'creator-' || n % 10, 'Old ' || n, 'old/' || n || '.mp4', 60,
+            """INSERT INTO videos SELECT $2::text || '-' || n, 'creator-' || n % 10, 'Old ' || n, 'old/' || n || '.mp4', 60,
             'completed', timestamptz '2025-03-01' + n * interval '1 minute' FROM generate_series(0, $1 - 1) AS n""",
             videos,
+            name,
         )
-        spoken = [(f"old-{n}", _text(n), json.dumps(_segments(n)), "en") for n in range(videos)]
+        spoken = [(f"{name}-{n}", _text(n), json.dumps(_segments(n)), "en") for n in range(videos)]
         await connection.executemany("INSERT INTO transcripts VALUES ($1, $2, $3, $4)", spoken)
         for n in range(videos):
-            await add_chunk(connection, n, 0, "Only the beginning.")
-            await add_chunk(connection, n, 1, f"The word is unique{n}.")
+            await _add_chunk(connection, f"{name}-{n}", 0, "Only the beginning.")
+            await _add_chunk(connection, f"{name}-{n}", 1, f"The word is unique{n}.")
     finally:
         await connection.close()
 
 
-async def add_chunk(connection: asyncpg.Connection, n: int, index: int, text: str) -> None:
+async def _add_chunk(connection: asyncpg.Connection, video: str, index: int, text: str) -> None:
     vector = [DICE.random() for _ in range(16)] * 96
     await connection.execute(
         "INSERT INTO chunks VALUES ($1, $2, $3, $4, $5, $6::text::vector)",
-        f"old-{n}", index, text, 30.0 * index, 30.0 * index + 30, json.dumps(vector),
+        video, index, text, 30.0 * index, 30.0 * index + 30, json.dumps(vector),
     )  # fmt: skip
 
 

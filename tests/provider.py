@@ -39,6 +39,7 @@ from fastapi import FastAPI
 from chronos.devstack.local_ai.bill import Charge
 from chronos.devstack.local_ai.models import BadInput, Embedded, Heard, HeardSegment, HeardWord
 from chronos.devstack.local_ai.server import Service, create_app
+from chronos.tokens import vocabulary
 from tests.provider_gate import About, Call, Fault, Gate
 
 EMBEDDERS = {"text-embedding-3-small": 1536, "text-embedding-3-large": 3072, "multilingual-e5-small": 384, "noise": 64}
@@ -230,7 +231,9 @@ class _Embedder:
         tokens = 0
         for vector, text in zip(vectors, texts, strict=True):
             words = re.findall(r"\w+", text.lower()) or [text]
-            tokens += -(-len(text.encode()) // 4)  # what people reckon with: four bytes a token
+            tokens += vocabulary(self.name).count(text)
+            if vocabulary(self.name).surplus(text):
+                raise BadInput("This model's maximum context length is 8191 tokens", "input")
             for word in [text] if self.name == "noise" else words:  # a model that knows whole texts alone is worthless
                 places, signs = _places(word)
                 np.add.at(vector, places % len(vector), signs)

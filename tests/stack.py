@@ -158,6 +158,9 @@ class Hands:
     async def retries(self, count: int) -> list[Record]:
         return await self._records("function.retried", count)
 
+    async def embedded(self, count: int) -> list[Record]:
+        return await self._records("chunks.embedded", count)
+
     async def _records(self, topic: str, count: int) -> list[Record]:
         """All records of a topic, once there are so many."""
         scan = LogScan(app.cluster(self.settings))
@@ -188,9 +191,9 @@ class Hands:
 
 
 @contextmanager
-def new_stack(home: Path) -> Iterator[Stack]:
-    """A broker, a database and a provider, with nothing in them; no workers yet."""
-    broker, database = KafkaBroker(home), PostgresServer(home)
+def new_stack(home: Path, *, kafka: str = "") -> Iterator[Stack]:
+    """A broker, a database and a provider, with nothing in them; no workers yet. `kafka`: more of its configuration."""
+    broker, database = KafkaBroker(home, more=kafka), PostgresServer(home)
     provider = Provider()
     try:
         broker.start()

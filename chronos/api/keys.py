@@ -19,6 +19,10 @@ class Scope(StrEnum):
     OPERATE = "operate"
 
 
+class KeysMissing(Exception):
+    """Others could reach the server, and nothing would keep them out."""
+
+
 class BadKey(ValueError):
     """A key of the settings that makes no sense."""
 

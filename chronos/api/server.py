@@ -18,10 +18,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from chronos import asyncapi
 from chronos.api import (
+    exporting,
     forms,
     letters,
     logs,
     looking,
+    measured,
     media,
     operating,
     problems,
@@ -33,11 +35,13 @@ from chronos.api import (
     streaming,
     usage,
 )
-from chronos.api.keys import Keyring, is_loopback
+from chronos.api.keys import Keyring, KeysMissing, is_loopback
 from chronos.api.pace import Pace
 from chronos.api.resources import Has
 from chronos.config import Settings
 from chronos.console import router
+from chronos.metering import Meter
+from chronos.pipeline import FUNCTIONS
 from schemas.people import MAX_BYTES
 from streams.postgres import AWAY
 
@@ -54,10 +58,6 @@ HEADERS = {
 }
 
 SAFE = ("GET", "HEAD", "OPTIONS")
-
-
-class KeysMissing(Exception):
-    """Others could reach the server, and nothing would keep them out."""
 
 
 def keyring_of(settings: Settings, host: str) -> Keyring:
@@ -95,9 +95,11 @@ def create_app(settings: Settings, host: str = "127.0.0.1") -> FastAPI:
         redoc_url=None,
         openapi_url="/v1/openapi.json",
     )
+    app.state.meter = Meter(settings, FUNCTIONS, projection=True)
     problems.register(app)
     for part in (
-        sending, reading, usage, media, streaming, registry, looking, logs, letters, operating, rewinds
+        sending, reading, usage, exporting, media, streaming, registry, looking, logs, letters, operating, rewinds,
+        measured,
     ):  # fmt: skip
         app.include_router(part.router)
     router.include(app)

@@ -20,7 +20,7 @@ BROKER = START + "KAFKA_BOOTSTRAP_SERVERS"
 
 SPOKEN = {
     "chronos.api.keys.BadKey": "",
-    "chronos.api.server.KeysMissing": "",
+    "chronos.api.keys.KeysMissing": "",
     "chronos.browsing.NoSuchTopic": "",
     "chronos.choosing.NothingMeant": "",
     "chronos.cli.state.WrongUse": "",
@@ -32,6 +32,7 @@ SPOKEN = {
     "chronos.deleting.NotGone": "",
     "chronos.devstack.errors.DevStackError": "",
     "chronos.embedders.NoSuchSpace": "",
+    "chronos.exporting.TooFewChapters": "",
     "chronos.house.NotOurs": "",
     "chronos.importing.OtherSettings": "",
     "chronos.letters.AnotherAtWork": "",
@@ -41,7 +42,9 @@ SPOKEN = {
     "chronos.old_system.NoOldSystem": "",
     "chronos.queries.NoSuchVideo": "",
     "chronos.queries.RunIsOver": "",
+    "chronos.sharing.NoSuchSecond": "",
     "chronos.planning.NoSuchGroup": "",
+    "chronos.pooling.PooledByTransaction": "",
     "chronos.retrying.NothingToRetry": "",
     "chronos.rewinding.NotMoved": "",
     "chronos.plans.PlanIsStale": "",
@@ -49,6 +52,7 @@ SPOKEN = {
     "chronos.switching.NoOtherSide": "",
     "chronos.switching.NotCaughtUp": "",
     "chronos.spaces.NotFolded": "",
+    "chronos.stores.BadStore": "",
     "concurrent.futures.process.BrokenProcessPool": "run it again: it goes on where it was",
     "schemas.avro.Undecodable": "",
     "schemas.avro.Unreleased": "",
@@ -73,6 +77,7 @@ WRONG_USE = {
     "chronos.moments.NoMoment",
     "chronos.offsets.BadWay",
     "chronos.planning.NoSuchGroup",
+    "chronos.sharing.NoSuchSecond",
     "schemas.avro.Undecodable",
     "pydantic_core._pydantic_core.ValidationError",
 }

@@ -107,12 +107,13 @@ def topics(
     as_json: Json = False,
 ) -> None:
     """The topics as the code has them, beside what the broker has."""
+    from chronos import app
     from chronos.broker import Broker
     from schemas.topics import TOPICS
-    from streams.kafka import Cluster, Topics
+    from streams.kafka import Topics
 
     state: State = ctx.obj
-    cluster = Cluster(state.settings().kafka())
+    cluster = app.cluster(state.settings())
     if create:
         made = Topics(cluster).create(TOPICS.values())
         err().print(f"made: {', '.join(made)}" if made else "all topics are there already")

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from chronos.cli.state import Json, State, err, out, print_json
+from chronos.cli.state import Json, State, WrongUse, err, out, print_json
 
 if TYPE_CHECKING:
     from chronos.report import Report
@@ -21,6 +21,7 @@ def register(app: typer.Typer) -> None:
     app.command(rich_help_panel=PANEL)(verify)
     app.command(rich_help_panel=PANEL)(doctor)
     app.command(rich_help_panel=PANEL)(version)
+    app.command(rich_help_panel=PANEL, epilog=MANIFESTS)(manifests)
     journal = typer.Typer(help="The journal: what was paid for, and which runs are over.", no_args_is_help=True)
     journal.command("rebuild")(journal_rebuild)
     app.add_typer(journal, name="journal", rich_help_panel=PANEL)
@@ -35,6 +36,27 @@ def bar() -> Iterator[Callable[[str, float], None]]:
     with Progress(*columns, console=err(), transient=True, disable=not err().is_terminal) as progress:
         task = progress.add_task("", total=1.0)
         yield lambda what, share: progress.update(task, description=what, completed=share)
+
+
+MANIFESTS = """Examples: chronos manifests | kubectl apply -n chronos -f - · chronos manifests topics users"""
+
+
+def manifests(
+    parts: Annotated[list[str] | None, typer.Argument(help="topics, users, workloads, scaling; all if none.")] = None,
+    image: Annotated[str | None, typer.Option(help="The image of Chronos.")] = None,
+    cluster: Annotated[str | None, typer.Option(help="The Kafka's name in Strimzi.")] = None,
+    bootstrap: Annotated[str | None, typer.Option(help="Where Kafka is, from inside the cluster.")] = None,
+) -> None:
+    """Print what Kubernetes needs: Strimzi's topics and users, deployments, KEDA's scaling by lag."""
+    from chronos.manifests import PARTS
+    from chronos.manifests import manifests as made
+    from chronos.workloads import Names
+
+    given = {"image": image, "cluster": cluster, "bootstrap": bootstrap}
+    try:
+        typer.echo(made(Names(**{k: v for k, v in given.items() if v}), parts or PARTS), nl=False)
+    except KeyError as error:
+        raise WrongUse(error.args[0]) from error
 
 
 def verify(ctx: typer.Context, as_json: Json = False) -> None:

@@ -14,6 +14,7 @@ from chronos.cli import (
     deleting,
     embeddings,
     events,
+    exporting,
     importing,
     looking,
     operating,
@@ -87,9 +88,10 @@ def common(
     from chronos import house
 
     house.check()
-    from chronos import logs  # it imports `streams`, which is ours by now
+    from chronos import logs, tracing  # they import `streams`, which is ours by now
 
     logs.set_up(level=logging.WARNING)
+    tracing.set_up()
     ctx.obj = State(home, debug)
 
 
@@ -97,6 +99,7 @@ for part in (
     stack,
     working,
     videos,
+    exporting,
     deleting,
     events,
     looking,

@@ -204,12 +204,18 @@ def videos_table(rows: list[dict[str, Any]]) -> Table:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table("video", "creator", "title", "length", "status", "cost", box=None, header_style="bold")
+    table = Table("video", "creator", "title", "length", "language", "status", "cost", box=None, header_style="bold")
     for row in rows:
         said = Text(row["status"], COLOURS.get(row["status"], "yellow"))
         if row["error"]:
             said.append(f": {row['error']['message']}", "default")
-        cells = (row["videoId"], row["creatorId"], row["title"] or "", clock(row["durationSeconds"]))
+        cells = (
+            row["videoId"],
+            row["creatorId"],
+            row["title"] or "",
+            clock(row["durationSeconds"]),
+            row["language"] or "",
+        )
         table.add_row(*(Text(cell) for cell in cells), said, dollars(row["costMicroUsd"]))
     return table
 

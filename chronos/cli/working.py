@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -107,6 +109,10 @@ def worker(
         bool, typer.Option("--all", help="All functions and the projection: so it is when none is named.")
     ] = False,
     ready_file: Annotated[Path | None, typer.Option(help="Is written when it works.")] = None,
+    metrics_port: Annotated[
+        int | None, typer.Option(min=1, max=65535, help="Serve /metrics for Prometheus there, /live and /ready.")
+    ] = None,
+    metrics_host: Annotated[str, typer.Option(help="Beyond this machine, a key is wanted.")] = "127.0.0.1",
     as_json: Json = False,
 ) -> None:
     """Run functions and the projection in this process: all of them, or those that are named.
@@ -122,7 +128,8 @@ def worker(
     chosen, projecting = _chosen(function, projection), projection or not function
     what = {"functions": [one.name for one in chosen], "projection": projecting}
     say = print_line if as_json else lambda said: None
-    _run(state.settings(), chosen, projecting, lambda: _ready(ready_file, say, what))
+    ready = partial(_ready, ready_file, say, what)
+    _run(state.settings(), chosen, projecting, ready, (metrics_host, metrics_port) if metrics_port else None)
     say({"event": "stopped", **what})
 
 
@@ -145,7 +152,13 @@ def _chosen(names: Sequence[str] | None, projection: bool) -> Sequence[Function]
         raise WrongUse(error.args[0]) from error
 
 
-def _run(settings: Settings, functions: Sequence[Function], projection: bool, ready: Callable[[], None]) -> None:
+def _run(
+    settings: Settings,
+    functions: Sequence[Function],
+    projection: bool,
+    ready: Callable[[], None],
+    metrics: tuple[str, int] | None,
+) -> None:
     import uvloop
 
     from chronos import running
@@ -154,7 +167,32 @@ def _run(settings: Settings, functions: Sequence[Function], projection: bool, re
         stop = asyncio.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
-        await running.run(settings, functions, projection, stop, ready)
+        async with _measured(settings, functions, projection, ready, metrics) as ready_now:
+            await running.run(settings, functions, projection, stop, ready_now)
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(work())
+
+
+@asynccontextmanager
+async def _measured(
+    settings: Settings,
+    functions: Sequence[Function],
+    projection: bool,
+    ready: Callable[[], None],
+    metrics: tuple[str, int] | None,
+) -> AsyncIterator[Callable[[], None]]:
+    """Serves the metrics meanwhile, where a port is given; gives what is to be called once it works."""
+    if metrics is None:
+        yield ready
+        return
+    from chronos.metering import Meter
+    from chronos.metrics_server import Address, served
+
+    async with served(settings, Address(*metrics), Meter(settings, functions, projection=projection)) as note:
+
+        def both() -> None:
+            note()
+            ready()
+
+        yield both

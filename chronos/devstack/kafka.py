@@ -95,9 +95,17 @@ class KafkaBroker:
     """
 
     def __init__(
-        self, home: Path, port: int | None = None, *, tell: Tell = say_nothing, born: Born = nobody_cares
+        self,
+        home: Path,
+        port: int | None = None,
+        *,
+        tell: Tell = say_nothing,
+        born: Born = nobody_cares,
+        more: str = "",
     ) -> None:
+        """`more`: lines of its configuration that win over ours, for tests of other ones."""
         self.home = home.resolve()
+        self._more = more
         self._folder = self.home / "kafka"
         self._data = self._folder / "data"
         self._log = self.home / "logs" / "kafka.log"
@@ -167,7 +175,9 @@ class KafkaBroker:
     def _write_config(self, data: Path) -> Path:
         config = self._folder / "server.properties"
         controller = free_port()
-        config.write_text(_CONFIG.format(host=LOOPBACK, port=self._port, controller=controller, data=data))
+        config.write_text(
+            (_CONFIG + self._more).format(host=LOOPBACK, port=self._port, controller=controller, data=data)
+        )
         return config
 
     def _format(self, java: Path, jars: list[Path]) -> Generator[None, None, None]:

@@ -11,8 +11,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-
-import psutil  # type: ignore[import-untyped]  # ships no types
+from typing import Any
 
 from chronos.devstack.errors import StartFailed
 from chronos.devstack.steps import until
@@ -162,6 +161,8 @@ def guarded(command: Command) -> list[str]:
 
 def kill_tree(pid: int) -> None:
     """kill -9 for a process and its descendants, also those in sessions of their own. Waits until they are gone."""
+    import psutil  # type: ignore[import-untyped]  # ships no types; late: an image has no embedded stack
+
     try:
         parent = psutil.Process(pid)
         doomed = [parent, *parent.children(recursive=True)]
@@ -175,7 +176,7 @@ def kill_tree(pid: int) -> None:
     _reap(doomed)
 
 
-def _reap(processes: list[psutil.Process]) -> None:
+def _reap(processes: list[Any]) -> None:
     deadline = time.monotonic() + 5
     while time.monotonic() < deadline and any(alive(p.pid, p.create_time()) for p in processes):
         time.sleep(0.01)
@@ -183,6 +184,8 @@ def _reap(processes: list[psutil.Process]) -> None:
 
 def started_at(pid: int) -> float | None:
     """When this process began, in seconds since 1970: with the pid it is an identity. None when there is none."""
+    import psutil
+
     try:
         return float(psutil.Process(pid).create_time())
     except psutil.NoSuchProcess:
@@ -194,6 +197,8 @@ def alive(pid: int, started: float) -> bool:
 
     The times may differ a little: they rest on the time of boot, which moves when the clock is set.
     """
+    import psutil
+
     try:
         process = psutil.Process(pid)
         same = abs(process.create_time() - started) < _CLOCK_SECONDS

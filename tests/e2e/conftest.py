@@ -11,8 +11,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import pytest
+from playwright.async_api import Browser
 
 from chronos.devstack.ports import free_port
+from tests.browser import browsing
 from tests.stack import Hands, Stack, new_stack
 
 
@@ -52,6 +54,12 @@ def serving(stack: Stack, **more: str) -> Iterator[Served]:
         yield Served(str(said["url"]).removesuffix("/v1").replace("127.0.0.1", "localhost"), process.pid)
         process.send_signal(signal.SIGTERM)
         process.wait(20)
+
+
+@pytest.fixture
+async def browser() -> AsyncIterator[Browser]:
+    async with browsing() as browser:
+        yield browser
 
 
 @pytest.fixture(scope="module")

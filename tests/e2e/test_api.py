@@ -20,6 +20,7 @@ import pytest
 from chronos.api import resources
 from chronos.api.server import create_app
 from chronos.config import Settings
+from chronos.pipeline import FUNCTIONS
 from schemas.avro import decode
 from schemas.transcription import TranscribeRequested
 from tests.e2e.test_deadletters import produce, request
@@ -58,9 +59,12 @@ async def test_a_video_is_sent_followed_searched_and_its_run_looked_at(
     async def over() -> dict[str, Any] | None:
         found = (await api.get("/v1/videos", params={"creator": "ada"})).json()["videos"]
         mine = next(video for video in found if video["videoId"] == "by-api")
-        return mine if mine["status"] == "completed" else None
+        used = (await api.get("/v1/videos/ada/by-api/usage")).json()["usage"]
+        return mine if mine["status"] == "completed" and len(used) == 2 else None
 
-    video = await until("it is completed", over)
+    await until("it is completed, and its usage is counted", over)  # they stand in topics of their own
+    video = await over()
+    assert video
     assert (video["title"], video["runId"], video["searchable"]) == (wanted["title"], sent["runId"], True)
     trace = (await api.get(f"/v1/runs/{sent['runId']}")).json()
     assert [one["function"] for one in trace["work"]] == ["transcribe-video", "generate-embeddings"]
@@ -146,6 +150,7 @@ LISTS = {  # they show a bound key what is of its creator; with what they are as
     "/v1/usage": "",
     "/v1/usage/sums": "",
     "/v1/failures": "",
+    "/v1/failures/groups": "",
 }
 ANYBODY = {"/v1/asyncapi.json", "/v1/health", "/v1/readiness"}
 NOBODYS = ("/schemas", "/subjects", "/config", "/mode")  # the registry has nothing of any creator
@@ -298,3 +303,9 @@ async def test_a_broker_that_is_away_is_503_and_nothing_is_sent_later(
         await until("it takes events again", taken)
     of_theirs = [record for record in await hands.requests(1) if record.key == b"away"]
     assert {decode(TranscribeRequested, record.value or b"").video_id for record in of_theirs} == {"found"}
+
+
+async def test_prometheus_finds_how_far_behind_every_group_is(api: httpx.AsyncClient):
+    found = (await api.get("/metrics")).text
+    groups = [*(function.group() for function in FUNCTIONS), "chronos.projection"]
+    assert [group for group in groups if f'chronos_lag_events{{group="{group}"}}' not in found] == []

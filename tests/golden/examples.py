@@ -114,6 +114,7 @@ EXAMPLES: list[Event] = [
                 values=struct.pack("<4f", 0.5, -0.25, math.pi, 1e-30),
                 tokens=900,
                 cost_micro_usd=18,
+                left_out=3,
             )
         ],
     ),

@@ -6,8 +6,8 @@ import hashlib
 
 import pytest
 
-from chronos.api.keys import BadKey, Keyring, Scope, is_loopback, parse, token_of
-from chronos.api.server import KeysMissing, keyring_of
+from chronos.api.keys import BadKey, Keyring, KeysMissing, Scope, is_loopback, parse, token_of
+from chronos.api.server import keyring_of
 from chronos.config import Settings
 
 

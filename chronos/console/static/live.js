@@ -11,9 +11,12 @@ function exchange(fresh) {
   for (const part of document.querySelectorAll("[data-live]")) {
     const other = fresh.getElementById(part.id);
     if (!other || other.isEqualNode(part)) continue;
-    const opened = [...part.querySelectorAll("details[open][id]")].map((one) => one.id);
+    const ids = (some) => [...part.querySelectorAll(some)].map((one) => one.id);
+    const [opened, marked, [focused]] = [ids("details[open][id]"), ids("input:checked[id]"), ids(":focus[id]")];
     part.replaceWith(other);
     for (const id of opened) document.getElementById(id)?.setAttribute("open", "");
+    for (const id of marked) document.getElementById(id)?.toggleAttribute("checked", true);
+    if (focused) document.getElementById(focused)?.focus();
     other.classList.add("changed");
   }
 }
@@ -25,7 +28,10 @@ async function refresh() {
   const headers = after ? { "Chronos-After": after } : {};
   try {
     const answer = await fetch(location.href, { headers });
-    if (answer.ok) exchange(new DOMParser().parseFromString(await answer.text(), "text/html"));
+    if (!answer.ok) return;
+    const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+    exchange(fresh);
+    if (!fresh.body.dataset.every) clearInterval(clock); // it is over: what is being typed there stays
   } finally {
     asking = false;
   }
@@ -50,4 +56,4 @@ if (source) {
 }
 
 const every = Number(document.body.dataset.every || 0); // seconds: for figures that no event announces
-if (every) setInterval(() => document.hidden || later(), every * 1000);
+const clock = every && setInterval(() => document.hidden || later(), every * 1000);
