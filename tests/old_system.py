@@ -29,8 +29,8 @@ async def make(url: str, name: str, videos: int) -> None:
     try:
         await connection.execute(TABLES)
         await connection.execute(
-            """INSERT INTO videos SELECT $2::text || '-' || n, 'creator-' || n % 10, 'Old ' || n, 'old/' || n || '.mp4', 60,
-            'completed', timestamptz '2025-03-01' + n * interval '1 minute' FROM generate_series(0, $1 - 1) AS n""",
+            """INSERT INTO videos SELECT $2::text || '-' || n, 'creator-' || n % 10, 'Old ' || n, 'old/' || n || '.mp4',
+            60, 'completed', timestamptz '2025-03-01' + n * interval '1 minute' FROM generate_series(0, $1 - 1) AS n""",
             videos,
             name,
         )
