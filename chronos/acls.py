@@ -19,6 +19,9 @@ TOLD_BY_ALL: tuple[type[Event], ...] = (FunctionFailed, FunctionRetried, ResultK
 SPACES: tuple[type[Event], ...] = (SpaceRegistered, SpaceActivated, SpaceRetired)
 """Read by every worker at its start, which registers and activates the first one."""
 
+READERS = ("chronos.reader", "chronos.scan")
+"""Groups that nobody joins: librdkafka wants one named where it reads at given places, and looks for it."""
+
 Operation = Literal["Read", "Write", "Describe", "DescribeConfigs"]
 
 
@@ -38,12 +41,13 @@ def of_function(function: Function) -> list[Acl]:
     if "transcripts" in function.ports:  # a command names its transcript by its place on the log
         reads.add(TranscriptionCompleted.name)
     writes = {event.name for event in (*function.emits, *TOLD_BY_ALL, *SPACES)} | {DEAD_LETTER}
-    return [*_topics(reads, writes), Acl("group", function.group(), ("Read",))]
+    return [*_topics(reads, writes), Acl("group", function.group(), ("Read",)), *_readers()]
 
 
 def of_projection() -> list[Acl]:
     """For `chronos worker --projection`. Each side of the tables has a group whose name begins so."""
-    return [*_topics({event.name for event in EVENTS}, set()), Acl("group", PROJECTION_GROUP, ("Read",), prefixed=True)]
+    groups = [Acl("group", PROJECTION_GROUP, ("Read",), prefixed=True), *_readers()]
+    return [*_topics({event.name for event in EVENTS}, set()), *groups]
 
 
 def of_console() -> list[Acl]:
@@ -55,6 +59,10 @@ def of_console() -> list[Acl]:
 def of_lags() -> list[Acl]:
     """For what scales workers by lag: it looks, and reads nothing."""
     return [*_topics(set(), set()), Acl("group", "chronos.", ("Describe",), prefixed=True)]
+
+
+def _readers() -> list[Acl]:
+    return [Acl("group", name, ("Describe",)) for name in READERS]
 
 
 def _topics(reads: Iterable[str], writes: Iterable[str]) -> list[Acl]:

@@ -47,8 +47,8 @@ PARTS: Mapping[str, Callable[[Names], list[Object]]] = {
 }
 
 
-def manifests(names: Names, parts: Iterable[str] = PARTS) -> str:
-    """The given parts as YAML, one document after the other.
+def manifests(names: Names, parts: Iterable[str] = PARTS) -> list[Object]:
+    """The objects of the given parts.
 
     Raises:
         KeyError: there is no such part; it names those that there are.
@@ -56,8 +56,12 @@ def manifests(names: Names, parts: Iterable[str] = PARTS) -> str:
     for part in parts:
         if part not in PARTS:
             raise KeyError(f"no part is named {part!r}; there are {', '.join(PARTS)}")
-    found = [one for part in parts for one in PARTS[part](names)]
-    return "".join(f"---\n{''.join(_lines(one))}" for one in found)
+    return [one for part in parts for one in PARTS[part](names)]
+
+
+def as_yaml(objects: Iterable[Object]) -> str:
+    """One document after the other."""
+    return "".join(f"---\n{''.join(_lines(one))}" for one in objects)
 
 
 def _strimzi(kind: str, name: str, names: Names, spec: Object) -> Object:

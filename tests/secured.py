@@ -34,6 +34,7 @@ from chronos.acls import Acl
 
 CONFIG = """
 listeners=PLAINTEXT://{{host}}:{{port}},CONTROLLER://{{host}}:{{controller}},SASL_SSL://{{host}}:{port}
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SASL_SSL:SASL_SSL
 advertised.listeners=PLAINTEXT://{{host}}:{{port}},SASL_SSL://{{host}}:{port}
 sasl.enabled.mechanisms=SCRAM-SHA-512,OAUTHBEARER
 listener.name.sasl_ssl.scram-sha-512.sasl.jaas.config=\\

@@ -6,6 +6,7 @@ link, which opens one object for an hour. When it ends in the middle of a downlo
 
 from __future__ import annotations
 
+import asyncio
 import json
 import mimetypes
 import ssl
@@ -37,6 +38,9 @@ from streams.retry import Fault
 
 LINK_SECONDS = 3600
 """For which a link opens its object. A stolen one is worth less the shorter it is; each costs a request."""
+
+_PAUSES = (0.5, 2.0)
+"""Seconds until an upload that broke is sent again."""
 
 _LINK_ENDED = {HTTPStatus.BAD_REQUEST, *DENIED}  # how a link's token is refused: by 400 in older releases
 
@@ -84,15 +88,24 @@ class SupabaseStorage:
         if await self._has(key, upload.size):
             progress(upload.size)
             return key
-        kind = mimetypes.guess_type(file.name)[0] or "application/octet-stream"
+        for pause in _PAUSES:
+            try:
+                await self._send(upload, key, progress)
+                return key
+            except StorageInterrupted:
+                progress = unheard  # has heard it already
+                await asyncio.sleep(pause)
+        await self._send(upload, key, progress)
+        return key
+
+    async def _send(self, upload: Upload, key: str, progress: Progress) -> None:
+        kind = mimetypes.guess_type(upload.file.name)[0] or "application/octet-stream"
         headers = {"Content-Type": kind, "Content-Length": str(upload.size), "x-upsert": "true"}
         headers |= self._project.key_headers()
+        at = self._at("object", self._key(key))
         async with self._asking(key) as client:
-            answer = await client.post(
-                self._at("object", self._key(key)), headers=headers, content=upload.blocks(progress)
-            )
+            answer = await client.post(at, headers=headers, content=upload.blocks(progress))
             self._expect(answer, key, HTTPStatus.OK)
-        return key
 
     async def look(self, path: str) -> Found:
         """See Store. By its first byte: a question that all releases answer."""

@@ -46,17 +46,22 @@ def manifests(
     image: Annotated[str | None, typer.Option(help="The image of Chronos.")] = None,
     cluster: Annotated[str | None, typer.Option(help="The Kafka's name in Strimzi.")] = None,
     bootstrap: Annotated[str | None, typer.Option(help="Where Kafka is, from inside the cluster.")] = None,
+    as_json: Json = False,
 ) -> None:
     """Print what Kubernetes needs: Strimzi's topics and users, deployments, KEDA's scaling by lag."""
-    from chronos.manifests import PARTS
+    from chronos.manifests import PARTS, as_yaml
     from chronos.manifests import manifests as made
     from chronos.workloads import Names
 
     given = {"image": image, "cluster": cluster, "bootstrap": bootstrap}
     try:
-        typer.echo(made(Names(**{k: v for k, v in given.items() if v}), parts or PARTS), nl=False)
+        found = made(Names(**{name: value for name, value in given.items() if value}), parts or PARTS)
     except KeyError as error:
         raise WrongUse(error.args[0]) from error
+    if as_json:
+        print_json({"apiVersion": "v1", "kind": "List", "items": found})
+    else:
+        typer.echo(as_yaml(found), nl=False)
 
 
 def verify(ctx: typer.Context, as_json: Json = False) -> None:

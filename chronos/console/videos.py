@@ -14,7 +14,9 @@ from chronos.adapters.links import is_link
 from chronos.api import exporting, forms, logs, reading
 from chronos.api.reading import Creator, Name
 from chronos.api.resources import Has, Reading
-from chronos.console import log, tracing
+from chronos.console import tracing
+from chronos.console.log import brief as said
+from chronos.console.log import written
 from chronos.console.rendering import SHAPES, page, segment
 from chronos.console.sessions import PageRoute
 from chronos.console.waiting import CaughtUp
@@ -79,19 +81,27 @@ async def events(request: Request, has: Has, key: Reading, creator: Name, video:
     found = await logs.events_of_video(has, key, creator, video)
     return page(
         request, "events.html", creator=creator, video=video, events=found.events[-EVENTS:], count=len(found.events),
-        cut=found.cut, brief=log.brief, written=log.written,
+        cut=found.cut, brief=brief, written=written,
     )  # fmt: skip
 
 
 @router.get("/runs/{run_id}")
-async def run(request: Request, has: Has, key: Reading, run_id: UUID, _: CaughtUp) -> Response:
-    """A run, from the request to its ending."""
-    known, trace = await asyncio.gather(reading.run(has, key, run_id), logs.trace(has, key, run_id))
+async def run(
+    request: Request, has: Has, key: Reading, run_id: UUID, _: CaughtUp, log: bool = False
+) -> Response:  # fmt: skip
+    """A run, from the request to its ending. What stands on the log takes a while: the page asks for it once it is
+    there."""
+    known, trace = await asyncio.gather(reading.run(has, key, run_id), logs.trace(has, key, run_id, log))
     return page(
         request, "run.html", run=known.run, usage=known.usage, cost=_cost(known.usage), others=trace.others,
-        cut=trace.cut, drawn=tracing.picture(trace, datetime.now(UTC)), most=STEPS, brief=log.brief,
-        written=log.written,
+        cut=trace.cut, whole=log, drawn=tracing.picture(trace, datetime.now(UTC)), most=STEPS, brief=brief,
+        written=written,
     )  # fmt: skip
+
+
+def brief(payload: dict[str, Any]) -> str:
+    """What an event says, in one line, on a page that says already of which video it is."""
+    return said({name: value for name, value in payload.items() if name not in ("videoId", "creatorId")})
 
 
 def _cost(usage: list[Any]) -> int:

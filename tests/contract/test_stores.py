@@ -24,7 +24,7 @@ from tests.azurite import AZURITE
 from tests.buckets import SERVICE_ROLE
 from tests.contract.stores import AZURITE_KEY, PLACES, SECRET, Place
 from tests.gate import answers, cut, meanwhile, reads
-from tests.web import Site, certificate
+from tests.web import Request, Site, certificate
 
 VIDEO = os.urandom(3_000_000)
 LARGE = os.urandom(9_000_000)  # more than one part of an upload
@@ -185,6 +185,27 @@ async def test_an_upload_is_named_by_its_content_and_sent_once(place: Place, roo
     place.gate.requests.clear()
     assert await place.store().put(file, "ä/../b") == key
     assert not [one for one in place.gate.requests if one.headers[":method"] == "PUT" or len(one.body) > 1000]
+
+
+@in_buckets
+async def test_an_upload_whose_server_stumbles_is_sent_again(place: Place, room: Path, tmp_path: Path) -> None:
+    def sends(request: Request) -> bool:
+        return len(request.body) > 1000
+
+    file = tmp_path / "again.mp4"
+    file.write_bytes(os.urandom(3_000_000))
+    place.gate.next(answers("503 Service Unavailable"), which=sends)
+    told: list[int] = []
+    key = await place.store().put(file, "ada", told.append)
+    assert sum(told) == 3_000_000
+    assert (await place.store().fetch(key, room)).file.read_bytes() == file.read_bytes()
+
+
+@in_buckets
+async def test_an_upload_into_a_bucket_that_is_not_there_names_it(place: Place, tmp_path: Path) -> None:
+    (tmp_path / "a.mp4").write_bytes(b"x")
+    with pytest.raises(StorageUnavailable, match="no bucket"):
+        await place.store("elsewhere").put(tmp_path / "a.mp4", "ada")
 
 
 @in_buckets

@@ -50,10 +50,12 @@ def serving(stack: Stack, **more: str) -> Iterator[Served]:
         process = subprocess.Popen(command, env=stack.environment() | more, stdout=subprocess.PIPE, stderr=log)
     with process:
         assert process.stdout
-        said = json.loads(process.stdout.readline())
-        yield Served(str(said["url"]).removesuffix("/v1").replace("127.0.0.1", "localhost"), process.pid)
-        process.send_signal(signal.SIGTERM)
-        process.wait(20)
+        try:
+            said = json.loads(process.stdout.readline())
+            yield Served(str(said["url"]).removesuffix("/v1").replace("127.0.0.1", "localhost"), process.pid)
+        finally:  # else a test that fails would wait for a server that nobody stops
+            process.send_signal(signal.SIGTERM)
+            process.wait(20)
 
 
 @pytest.fixture

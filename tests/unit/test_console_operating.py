@@ -21,6 +21,7 @@ from chronos.console import acting, failures, letters, rewinding
 from chronos.console.tracing import WIDTH, Bar, picture
 from chronos.letters import FIELDS
 from chronos.offsets import Earliest, Shift
+from chronos.plans import PlanIsStale
 
 NOON = datetime(2026, 11, 26, 12, tzinfo=UTC)
 RUN = "01234567-89ab-7def-8123-456789abcdef"
@@ -50,6 +51,23 @@ async def test_nothing_marked_does_not_mean_all():
         await acting.chosen(request, "letters")
     request._form = FormData([("some", "yes"), ("letters", "0@1")])
     assert (await acting.chosen(request, "letters")).multi_items() == [("letters", "0@1")]
+
+
+async def test_a_plan_that_holds_no_more_is_shown_as_it_is_now_and_nothing_is_done():
+    asked = []
+
+    async def ask(wish: wishes.Retries) -> wishes.Operation:
+        asked.append(wish.confirm)
+        if wish.confirm:
+            raise PlanIsStale("it does not hold any more")
+        times = {"began_at": NOON, "ended_at": NOON}
+        about = {"id": RUN, "kind": "retry", "target": "videos", "by": "ada", "step": "", "share": 0.0}
+        return wishes.Operation(state="done", result={}, problem=None, **about, **times)
+
+    request = Request({"type": "http", "method": "POST", "headers": [], "raw_path": b"/failures/retry"})
+    answer = await acting.begin(request, wishes.Retries(creator="ada", confirm="12345678"), ask)
+    assert asked == ["12345678", None]
+    assert answer.headers["location"] == f"/failures/retry?creator=ada&changed=yes&operation={RUN}"
 
 
 @pytest.mark.parametrize("reason", ["not JSON", " spaces around ", "long " * 200, "two\nlines", "a=b!=c~=d"])

@@ -1,7 +1,7 @@
 // A page that names a stream of changes is kept as the log is: at each change it is asked for again, and its live parts
 // are exchanged. The request names the place of the change, so that the answer is not older than it.
 const PAUSE = 120; // ms that changes are gathered for: a hundred at once are one request
-const source = document.body.dataset.changes;
+const { changes: source, whole } = document.body.dataset; // whole: the page with what takes longer to find
 
 let waiting = null;
 let after = null;
@@ -27,7 +27,7 @@ async function refresh() {
   asking = true;
   const headers = after ? { "Chronos-After": after } : {};
   try {
-    const answer = await fetch(location.href, { headers });
+    const answer = await fetch(whole ?? location.href, { headers });
     if (!answer.ok) return;
     const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
     exchange(fresh);
@@ -54,6 +54,8 @@ if (source) {
   stream.addEventListener("reset", later);
   addEventListener("pagehide", () => stream.close());
 }
+
+if (whole) later();
 
 const every = Number(document.body.dataset.every || 0); // seconds: for figures that no event announces
 const clock = every && setInterval(() => document.hidden || later(), every * 1000);
