@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -29,22 +29,6 @@ SENDING_RATE = "1200/minute"
 feel it; without a rate, one client keeps all others from the broker."""
 READING_RATE = "6000/minute"
 """100 a second: a page of the console may ask for ten things, and several people may share a key."""
-
-MICRO_USD_PER_MINUTE: Mapping[str, int] = {
-    "whisper-1": 6_000,
-    "gpt-4o-transcribe": 6_000,
-    "gpt-4o-mini-transcribe": 3_000,
-    "gpt-4o-transcribe-diarize": 6_000,
-    "gpt-transcribe": 6_000,
-}
-"""List prices of speech to text, in millionths of a dollar a minute of audio. Yours go into CHRONOS_SPEECH_PRICES."""
-
-MICRO_USD_PER_MILLION_TOKENS: Mapping[str, int] = {
-    "text-embedding-3-small": 20_000,
-    "text-embedding-3-large": 130_000,
-    "text-embedding-ada-002": 100_000,
-}
-"""List prices of embeddings, in millionths of a dollar a million tokens. Yours go into CHRONOS_EMBEDDING_PRICES."""
 
 
 class NotRunning(Exception):
