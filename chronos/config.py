@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -12,9 +12,10 @@ from urllib.parse import unquote, urlsplit
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
 
-from chronos import webhooks
+from chronos import models, webhooks
 from chronos.devstack.home import Info, read_dev_json
-from chronos.kafka_security import KafkaSecurity
+from chronos.guard import Guard
+from chronos.kafka_security import PLAIN, KafkaSecurity
 from chronos.store_settings import StoreSettings, named
 from chronos.webhooks import Endpoint
 from streams.redaction import keep_secret
@@ -28,21 +29,6 @@ SENDING_RATE = "1200/minute"
 feel it; without a rate, one client keeps all others from the broker."""
 READING_RATE = "6000/minute"
 """100 a second: a page of the console may ask for ten things, and several people may share a key."""
-
-MICRO_USD_PER_MINUTE: Mapping[str, int] = {
-    "whisper-1": 6_000,
-    "gpt-4o-transcribe": 6_000,
-    "gpt-4o-mini-transcribe": 3_000,
-    "gpt-transcribe": 6_000,
-}
-"""List prices of speech to text, in millionths of a dollar a minute of audio. Yours go into CHRONOS_SPEECH_PRICES."""
-
-MICRO_USD_PER_MILLION_TOKENS: Mapping[str, int] = {
-    "text-embedding-3-small": 20_000,
-    "text-embedding-3-large": 130_000,
-    "text-embedding-ada-002": 100_000,
-}
-"""List prices of embeddings, in millionths of a dollar a million tokens. Yours go into CHRONOS_EMBEDDING_PRICES."""
 
 
 class NotRunning(Exception):
@@ -80,6 +66,19 @@ class Settings(StoreSettings):
     allow_private_addresses: bool = Field(default=False, description="Links may lead into your own network.")
     largest_download: int = Field(default=20 << 30, ge=1, description="Bytes of a video that is downloaded.")
     speech_model: str | None = None
+    creator_models: dict[str, str] = Field(
+        default_factory=dict, description="Speech models of single creators, by creator; the others have speech_model."
+    )
+    speech_abilities: dict[str, dict[str, Any]] = Field(
+        default_factory=dict, description="What a model of your own can do, by model. See chronos/models.py."
+    )
+    speech_context: bool = Field(
+        default=False, description="Each call is told how the one before ended, and so they are made one by one."
+    )
+    guard: dict[str, Any] = Field(
+        default_factory=dict,
+        description="What is not believed of an answer: no_speech, logprob, compression, repeats. See guard.py.",
+    )
     embedding_model: str | None = None
     embedding_dimensions: int | None = Field(default=None, ge=1, le=16_000)
     speech_prices: dict[str, int] = Field(default_factory=dict)
@@ -169,6 +168,21 @@ class Settings(StoreSettings):
                 raise ValueError(f"chunking takes shortest, aim, longest, overlap and tokens: {error}") from error
         return given
 
+    @field_validator("speech_abilities")
+    @classmethod
+    def _can_be(cls, given: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+        models.check(given)
+        return given
+
+    @field_validator("guard")
+    @classmethod
+    def _guards(cls, given: dict[str, Any]) -> dict[str, Any]:
+        try:
+            Guard(**given)
+        except TypeError as error:
+            raise ValueError(f"guard takes no_speech, logprob, compression and repeats: {error}") from error
+        return given
+
     @field_validator("cutting")
     @classmethod
     def _cuts_sound(cls, given: dict[str, float]) -> dict[str, float]:
@@ -209,6 +223,7 @@ class Settings(StoreSettings):
         """With what a running stack says, where nothing else was set."""
         found: dict[str, Any] = {
             "kafka_bootstrap_servers": self.kafka_bootstrap_servers or info.bootstrap,
+            "kafka_security": self.kafka_security if self.kafka_bootstrap_servers else PLAIN,
             "database_url": self.database_url or info.database_url,
         }
         if info.ai_base_url and not (self.openai_api_key or self.openai_base_url):
@@ -235,7 +250,10 @@ class Settings(StoreSettings):
     def storage(self) -> str:
         return self.storage_url or (self.home.resolve() / "store").as_uri()
 
-    def speech(self) -> str:
+    def speech(self, creator: str | None = None) -> str:
+        """The model of a creator, or of all that have none of their own."""
+        if creator is not None and creator in self.creator_models:
+            return self.creator_models[creator]
         return self.speech_model or (LOCAL_SPEECH if self.local_ai else SPEECH)
 
     def embedding(self) -> str:

@@ -39,11 +39,13 @@ from fastapi import FastAPI
 from chronos.devstack.local_ai.bill import Charge
 from chronos.devstack.local_ai.models import BadInput, Embedded, Heard, HeardSegment, HeardWord
 from chronos.devstack.local_ai.server import Service, create_app
+from chronos.models import SPEECH_MODELS
 from chronos.tokens import vocabulary
 from tests.provider_gate import About, Call, Fault, Gate
+from tests.provider_models import UNKNOWN, answer_as_each_model
 
 EMBEDDERS = {"text-embedding-3-small": 1536, "text-embedding-3-large": 3072, "multilingual-e5-small": 384, "noise": 64}
-SPEECH = ("whisper-1", "whisper-tiny.en")
+SPEECH = (*SPEECH_MODELS, "whisper-tiny.en", UNKNOWN)
 
 PACE = 0.4  # seconds a word
 SENTENCE = 10  # words
@@ -75,6 +77,7 @@ class Provider:
         self._speech = [(hearing or Speech)(name) for name in SPEECH]
         service = Service(self._speech, [_Embedder(name, size) for name, size in EMBEDDERS.items()], self._bill)
         app = create_app(service)
+        answer_as_each_model(app, service)
         self._add_controls(app)
         self._gate = Gate(app, self._bill.charges, *([about] if about else []))
         self._listening = socket.create_server(("127.0.0.1", port))

@@ -125,6 +125,9 @@ class Passage(Form):
     start: float
     end: float
     text: str
+    speaker: str | None = Field(
+        default=None, description="Where the model tells speakers apart: a letter and the number of the call, A1."
+    )
 
 
 class Transcript(Form):

@@ -111,7 +111,8 @@ def transcript(ctx: typer.Context, video: VideoArgument, creator: Creator = None
         print_json(found)
         return
     for one in found["segments"]:
-        out().print(f"[cyan]{clock(one['start']):>7}[/]  {_plain(one['text'])}")
+        who = f"[bold]{_plain(one['speaker'])}[/] " if one.get("speaker") else ""
+        out().print(f"[cyan]{clock(one['start']):>7}[/]  {who}{_plain(one['text'])}")
 
 
 def watch(ctx: typer.Context, video: VideoArgument, creator: Creator = None, as_json: Json = False) -> None:

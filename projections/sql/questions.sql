@@ -89,7 +89,8 @@ FROM usage WHERE run_id = ANY($1::uuid[])
 
 -- name: failures
 -- Failures with what their video has come to, and what a retry could cost: how long it is, and how much of it any of its
--- runs has used of these models' results, which the journal keeps. $1: also those that no longer stand.
+-- runs has used of these models' results, which the journal keeps. $1: also those that no longer stand. $6: speech models of
+-- single creators.
 SELECT
     f.event_id, f.creator_id, f.video_id, f.run_id, f.function, f.attempts, f.error_type, f.error_message, f.retryable,
     f.topic, f."partition", f."offset", f.failed_at,
@@ -115,7 +116,8 @@ LEFT JOIN LATERAL (
 LEFT JOIN LATERAL (
     SELECT max(used) AS most FROM (
         SELECT sum(quantity) AS used FROM usage
-        WHERE (usage.creator_id, usage.video_id) = (f.creator_id, f.video_id) AND kind = 'audioSeconds' AND model = $4
+        WHERE (usage.creator_id, usage.video_id) = (f.creator_id, f.video_id) AND kind = 'audioSeconds'
+            AND model = coalesce($6::jsonb ->> f.creator_id, $4)
         GROUP BY run_id
     ) AS by_run
 ) AS heard ON true
