@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
+from agents.timing import Clock, letters
 from schemas.embedding import Chunk
-from schemas.transcription import Transcript, TranscriptSegment
+from schemas.transcription import Transcript
 
 
 @dataclass(frozen=True)
@@ -51,22 +52,30 @@ def chunker(chunking: Chunking = DEFAULT) -> str:
 CHUNKER = chunker()
 
 
-def chunk(transcript: Transcript, chunking: Chunking = DEFAULT) -> list[Chunk]:
-    """The transcript's chunks, in order. Up to `longest` words are one chunk; no words are none."""
+Counter = Callable[[str], int]  # the tokens of a text
+
+
+def chunk(transcript: Transcript, chunking: Chunking = DEFAULT, counter: Counter | None = None) -> list[Chunk]:
+    """The transcript's chunks, in order. Up to `longest` words are one chunk; no words are none.
+
+    Args:
+        counter: for what is said of a chunk; where it is cut goes by an estimate, whatever models embed it.
+    """
     words = _words(transcript)
     quarters = _quarters(words.texts)
     times = _Times(transcript, words)
     return [
         Chunk(
             index=index,
-            text="".join(words.texts[start:end]).strip(),
+            text=text,
             start_seconds=began,
             end_seconds=ended,
             words=end - start,
-            tokens=-(-(quarters[end] - quarters[start]) // 4),
+            tokens=counter(text) if counter else -(-(quarters[end] - quarters[start]) // 4),
         )
         for index, (start, end) in enumerate(_borders(words, quarters, chunking))
         for began, ended in (times.between(start, end),)
+        for text in ("".join(words.texts[start:end]).strip(),)
     ]
 
 
@@ -81,7 +90,7 @@ _PIECE = re.compile(  # a letter of Chinese or Japanese; about a word of Thai, L
 )
 _SPACELESS = re.compile(rf"[{_EAST_ASIAN}{_SOUTH_EAST_ASIAN}]")
 _JOINED = re.compile(rf" ?[{_EAST_ASIAN}]")
-_SENTENCE_END = re.compile(r"[.!?…。．！？।۔؟]+[\"'”’»」』）)\]]*$")
+SENTENCE_END = re.compile(r"[.!?…。．！？।۔؟]+[\"'”’»」』）)\]]*$")
 
 
 @dataclass(frozen=True)
@@ -92,7 +101,7 @@ class _Words:
     passages: list[int]  # the first word of each of the transcript's segments
 
     def ends_sentence(self, end: int) -> bool:
-        return _SENTENCE_END.search(self.texts[end - 1]) is not None
+        return SENTENCE_END.search(self.texts[end - 1]) is not None
 
     def ends_passage(self, end: int) -> bool:
         place = bisect_left(self.passages, end)
@@ -133,17 +142,6 @@ def _weight(text: str) -> int:
     return len(text) if text.isascii() else 4 * len(text) - 3 * len(text.encode("ascii", "ignore"))
 
 
-_NO_LETTERS = bytes(code for code in range(128) if not chr(code).isalnum())
-_NOT_ASCII = re.compile(r"[^\x00-\x7f]+")
-
-
-def _letters(text: str) -> int:
-    if text.isalnum():
-        return len(text)
-    count = len(text.encode("ascii", "ignore").translate(None, _NO_LETTERS))
-    return count if text.isascii() else count + sum(map(str.isalnum, "".join(_NOT_ASCII.findall(text))))
-
-
 class _Times:
     """The place of words in the video's time: where their letters lie among those of the provider's timed words.
 
@@ -153,7 +151,7 @@ class _Times:
 
     def __init__(self, transcript: Transcript, words: _Words) -> None:
         self._segments, self._words = transcript.segments, words
-        self._clocks: dict[int, _Clock] = {}
+        self._clocks: dict[int, Clock] = {}
         self._counted = (0, 0, 0)  # a passage, a word of it, and the letters between: none is counted twice
         self._latest = 0.0
 
@@ -167,47 +165,17 @@ class _Times:
 
     def _letters_before(self, passage: int, word: int) -> int:
         """Letters of a passage before a word of it."""
-        counted, since, letters = self._counted
+        counted, since, before = self._counted
         if counted != passage:
-            since, letters = self._words.passages[passage], 0
-        return letters + _letters("".join(self._words.texts[since:word]))
+            since, before = self._words.passages[passage], 0
+        return before + letters("".join(self._words.texts[since:word]))
 
-    def _clock(self, passage: int) -> _Clock:
+    def _clock(self, passage: int) -> Clock:
         clock = self._clocks.get(passage)
         if clock is None:
             segment = self._segments[passage]
-            clock = self._clocks[passage] = _Clock.of(segment, _letters(segment.text))
+            clock = self._clocks[passage] = Clock.of(segment)
         return clock
-
-
-@dataclass(frozen=True)
-class _Clock:
-    """Tells the time at a letter of a passage, straight-lined within a timed word."""
-
-    begins: list[float]  # the letter at which each timed word begins
-    ends: list[float]
-    times: list[tuple[float, float]]
-
-    @classmethod
-    def of(cls, segment: TranscriptSegment, letters: int) -> _Clock:
-        """From the timed words where there are any, else from the passage as a whole."""
-        timed = [(_letters(word.text), word.start, word.end) for word in segment.words or []]
-        timed = [word for word in timed if word[0]] or [(max(1, letters), segment.start, segment.end)]
-        ends = list(accumulate(count for count, _, _ in timed))
-        scale = max(1, letters) / ends[-1]
-        scaled = [end * scale for end in ends]
-        return cls([0.0, *scaled[:-1]], scaled, [(start, end) for _, start, end in timed])
-
-    def start(self, letter: int) -> float:
-        return self._at(letter, max(0, bisect_right(self.begins, letter) - 1))
-
-    def end(self, letter: int) -> float:
-        return self._at(letter, min(len(self.ends) - 1, bisect_left(self.ends, letter)))
-
-    def _at(self, letter: int, word: int) -> float:
-        begin, end = self.times[word]
-        share = (letter - self.begins[word]) / (self.ends[word] - self.begins[word])
-        return round(begin + (end - begin) * min(1.0, max(0.0, share)), 3)
 
 
 def _borders(words: _Words, quarters: Sequence[int], chunking: Chunking) -> Iterator[tuple[int, int]]:

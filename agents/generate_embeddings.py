@@ -27,7 +27,7 @@ Wanted = TranscriptionCompleted | ChunkRequested
 
 
 @function(
-    "generate-embeddings", version=2, retry=Retry(attempts=2, first=5.0, cap=300.0), behind=(ChunkRequested,)
+    "generate-embeddings", version=3, retry=Retry(attempts=2, first=5.0, cap=300.0), behind=(ChunkRequested,)
 )  # fmt: skip
 async def generate_embeddings(
     wanted: TranscriptionCompleted | ChunkRequested,
@@ -42,7 +42,7 @@ async def generate_embeddings(
     names = await choose_spaces(wanted, step, spaces, chunking)
     me = {"video_id": wanted.video_id, "creator_id": wanted.creator_id}
     yield EmbeddingStarted(**me, attempt=step.attempt, transcript_id=transcript_id)
-    chunks = chunk(spoken.transcript, chunking)
+    chunks = chunk(spoken.transcript, chunking, spaces.counter(names[0]))
     of = {**me, "chunk_set_id": chunk_set_id(step.input_id, transcript_id, chunker(chunking))}
     yield TranscriptChunked(
         **of, transcript_id=transcript_id, chunker=chunker(chunking), spaces=names, chunks=chunks
@@ -81,18 +81,19 @@ async def embed(
     """A set's vectors in one space."""
     batches, number = -(-len(chunks) // BATCH), 0
     async for answers in step.batches("embed", embedder, [c.text for c in chunks], size=BATCH):
-        vectors = [vector(number * BATCH + i, kept) for i, (_, kept) in enumerate(answers)]
+        vectors = [vector(number * BATCH + i, kept, embedder.surplus(text)) for i, (text, kept) in enumerate(answers)]
         yield ChunksEmbedded(**of, space=embedder.space, batch=number, batches=batches, vectors=vectors)
         number += 1
 
 
-def vector(index: int, kept: Kept) -> Vector:
+def vector(index: int, kept: Kept, left_out: int) -> Vector:
     return Vector(
         index=index,
         paid_key=kept.key,
         values=kept.result,
         tokens=round(kept.quantity),
         cost_micro_usd=kept.cost_micro_usd,
+        left_out=left_out,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +30,14 @@ class StorageRefused(Refused):
 
 class StorageUnavailable(Unavailable):
     """The store did not answer, or the disk is full."""
+
+
+class StorageInterrupted(StorageUnavailable):
+    """The connection broke. What was got until then stays, and the rest is asked for."""
+
+
+class StorageBusy(Paced):
+    """The store asks for patience (429)."""
 
 
 class UnreadableMedia(Refused):
@@ -106,6 +115,8 @@ class Segment:
     end: float
     language: str | None
     sound: Path  # the attempt's decoded sound, from which its bytes are cut; no part of its identity
+    track: int = 0  # of the source's audio tracks
+    before: str = ""  # how what was said before it ended, where the provider is told that
 
 
 @dataclass(frozen=True)
@@ -119,6 +130,7 @@ class Audio:
     spans: tuple[tuple[float, float], ...]  # (start, end) seconds of each segment to be sent, in order
     pauses: tuple[tuple[float, float], ...]  # every silence that was found
     listener: str  # what found them: agents.cutter.Cutting.listener
+    track: int = 0  # which of the source's audio tracks it is
 
 
 class Scratch(Protocol):
@@ -136,7 +148,7 @@ class Storage(Protocol):
         """Streams the object at `path` into `room`.
 
         Raises:
-            OutsideStore, ObjectMissing, StorageRefused, StorageUnavailable.
+            OutsideStore, ObjectMissing, StorageRefused, StorageUnavailable, StorageBusy.
         """
         ...
 
@@ -144,8 +156,11 @@ class Storage(Protocol):
 class Media(Protocol):
     """Takes the sound out of videos."""
 
-    async def extract_audio(self, source: Fetched, room: Path) -> Audio:
+    async def extract_audio(self, source: Fetched, room: Path, language: str | None = None) -> Audio:
         """Decodes the sound in a child process with limits, and finds the silences to cut at.
+
+        Of several audio tracks it takes the first one that is marked with the language, else the one that a player
+        would take: the default, else the first.
 
         Raises:
             UnreadableMedia, MediaLimit, StorageUnavailable (disk full).
@@ -156,11 +171,25 @@ class Media(Protocol):
 class Speech(PaidCall[Segment], Protocol):
     """Speech to text, one segment a call. A result is the provider's answer as JSON."""
 
+    @property
+    def context(self) -> int:
+        """How many characters of what was said before a call is told. Then calls are made one after the other; 0: side
+        by side."""
+        ...
+
     def hear(self, segment: Segment, result: bytes) -> tuple[list[TranscriptSegment], str | None]:
         """Timed passages in the video's time, and the language, out of a result. Pure.
 
         Times of the provider refine ours where there are any; they stay within the segment.
         """
+        ...
+
+
+class Hearing(Protocol):
+    """Who hears for whom."""
+
+    def of(self, creator_id: str) -> Speech:
+        """The speech provider for this creator's videos."""
         ...
 
 
@@ -170,6 +199,10 @@ class Embedder(PaidCall[str], Protocol):
     @property
     def space(self) -> str:
         """The embedding space that it writes to: `model/dimensions`."""
+        ...
+
+    def surplus(self, text: str) -> int:
+        """Tokens at the end of a text that the model does not take: its vector knows nothing of them. Pure."""
         ...
 
 
@@ -182,6 +215,10 @@ class Spaces(Protocol):
         Raises:
             EmbeddingRefused: the one that is wanted is not in use.
         """
+        ...
+
+    def counter(self, space: str) -> Callable[[str], int] | None:
+        """What counts the tokens of a text as the space's model does; None where nobody knows how. Pure."""
         ...
 
     async def embedder(self, space: str) -> Embedder | None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 
-from agents.ports import Audio, Media, Scratch, Segment, Speech, Storage
+from agents.ports import Audio, Hearing, Media, Scratch, Segment, Speech, Storage
 from schemas.transcription import (
     AudioExtracted,
     Pause,
@@ -22,29 +23,52 @@ from streams.stage import Kept, Step, function
 Heard = Sequence[tuple[Segment, Kept]]
 
 
-@function("transcribe-video", version=1, retry=Retry(attempts=3, first=5.0, cap=300.0))
+@function("transcribe-video", version=2, retry=Retry(attempts=3, first=5.0, cap=300.0))
 async def transcribe_video(
-    request: TranscribeRequested, step: Step, *, scratch: Scratch, storage: Storage, media: Media, speech: Speech
+    request: TranscribeRequested, step: Step, *, scratch: Scratch, storage: Storage, media: Media, hearing: Hearing
 ) -> AsyncIterator[TranscriptionStarted | AudioExtracted | SegmentTranscribed | TranscriptionCompleted]:
     """Speech to text. Times are ours, from where the audio was cut, so that any model gives them."""
+    speech = hearing.of(request.creator_id)
     yield TranscriptionStarted(video_id=request.video_id, creator_id=request.creator_id, attempt=step.attempt)
     async with scratch.room() as room:
         source = await step("download", storage.fetch, request.storage_path, room)
-        audio = await step("extract-audio", media.extract_audio, source, room)
+        audio = await step("extract-audio", media.extract_audio, source, room, request.language)
         yield audio_extracted(request, audio)
         heard: list[tuple[Segment, Kept]] = []
-        async for segment, kept in step.each("transcribe", speech, segments(request, audio)):
-            heard.append((segment, kept))
-            yield segment_transcribed(request, segment, kept)
+        for turn in turns(segments(request, audio), speech):
+            async for segment, kept in step.each("transcribe", speech, following(turn, heard, speech)):
+                heard.append((segment, kept))
+                yield segment_transcribed(request, segment, kept)
     yield completed(request, audio, heard, speech)
 
 
 def segments(request: TranscribeRequested, audio: Audio) -> list[Segment]:
     """The pieces to be heard, in order."""
     return [
-        Segment(audio.source.sha256, index, start, end, request.language, audio.sound)
+        Segment(audio.source.sha256, index, start, end, request.language, audio.sound, audio.track)
         for index, (start, end) in enumerate(audio.spans)
     ]
+
+
+def turns(pieces: list[Segment], speech: Speech) -> list[list[Segment]]:
+    """What is heard at once: all of it, or one after the other where each is told how the one before it ended."""
+    return [[piece] for piece in pieces] if speech.context else [pieces]
+
+
+def following(turn: list[Segment], heard: Heard, speech: Speech) -> list[Segment]:
+    """A turn that knows how what was heard before it ended. That is out of the journal in every run, so that a
+    segment's key is the same in every run."""
+    if not heard or not speech.context:
+        return turn
+    last, kept = heard[-1]
+    timed, _ = speech.hear(last, kept.result)
+    before = ending(" ".join(passage.text for passage in timed), speech.context)
+    return [replace(piece, before=before) for piece in turn]
+
+
+def ending(text: str, most: int) -> str:
+    """The last whole words of a text, as many as fit into so many characters."""
+    return text if len(text) <= most else text[-most - 1 :].partition(" ")[2]
 
 
 def audio_extracted(request: TranscribeRequested, audio: Audio) -> AudioExtracted:
@@ -58,6 +82,7 @@ def audio_extracted(request: TranscribeRequested, audio: Audio) -> AudioExtracte
         segments=[Span(index=index, start=start, end=end) for index, (start, end) in enumerate(audio.spans)],
         pauses=[Pause(start=start, end=end) for start, end in audio.pauses],
         listener=audio.listener,
+        track=audio.track,
     )
 
 

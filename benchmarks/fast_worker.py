@@ -69,6 +69,11 @@ class FastSpeech:
         return [TranscriptSegment(start=segment.start, end=segment.end, text=text)], "en"
 
 
+class FastHearing:
+    def of(self, creator_id: str) -> FastSpeech:
+        return FastSpeech()
+
+
 class FastEmbedder:
     provider, model, usage, space = "nowhere", "fast", "inputTokens", f"fast/{DIMENSIONS}"
 
@@ -92,7 +97,7 @@ async def work(settings: Settings, stop: asyncio.Event) -> None:
         "scratch": FastScratch(),
         "storage": FastStorage(),
         "media": FastMedia(),
-        "speech": FastSpeech(),
+        "hearing": FastHearing(),
         "embedder": FastEmbedder(),
         "chunking": CHUNKING,
         "transcripts": None,

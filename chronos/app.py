@@ -7,8 +7,6 @@ import asyncio
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 
-from chronos.adapters.file_storage import FileStorage
-from chronos.adapters.links import Hosts
 from chronos.adapters.routed_storage import RoutedStorage
 from chronos.config import Settings
 from chronos.embedders import Embedders
@@ -40,20 +38,15 @@ def cluster(settings: Settings) -> Cluster:
 
 
 def store(settings: Settings) -> RoutedStorage:
-    """The store of the settings, and links of the hosts that they list.
+    """The store of the settings, others that they name, and links of the hosts that they list.
 
     The store inside the home is made; one that was named and is not there is away.
     """
     if settings.storage_url is None:
         (settings.home / "store").mkdir(parents=True, exist_ok=True)
-    from chronos.adapters.https_storage import HttpsStorage, Patience  # its client takes a while to import
+    from chronos import stores  # the clients take a while to import
 
-    web = HttpsStorage(
-        Hosts(settings.https_hosts),
-        allow_own=settings.allow_private_addresses,
-        patience=Patience(largest=settings.largest_download),
-    )
-    return RoutedStorage(FileStorage.from_url(settings.storage()), web)
+    return stores.all_of(settings)
 
 
 @asynccontextmanager

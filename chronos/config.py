@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import unquote, urlsplit
 
-from pydantic import AliasChoices, Field, SecretStr, field_validator, model_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic_settings import NoDecode, SettingsConfigDict
 
-from chronos import webhooks
+from chronos import models, webhooks
 from chronos.devstack.home import Info, read_dev_json
+from chronos.guard import Guard
 from chronos.kafka_security import PLAIN, KafkaSecurity
+from chronos.store_settings import StoreSettings, named
 from chronos.webhooks import Endpoint
 from streams.redaction import keep_secret
 
@@ -28,28 +30,9 @@ feel it; without a rate, one client keeps all others from the broker."""
 READING_RATE = "6000/minute"
 """100 a second: a page of the console may ask for ten things, and several people may share a key."""
 
-MICRO_USD_PER_MINUTE: Mapping[str, int] = {
-    "whisper-1": 6_000,
-    "gpt-4o-transcribe": 6_000,
-    "gpt-4o-mini-transcribe": 3_000,
-    "gpt-transcribe": 6_000,
-}
-"""List prices of speech to text, in millionths of a dollar a minute of audio. Yours go into CHRONOS_SPEECH_PRICES."""
-
-MICRO_USD_PER_MILLION_TOKENS: Mapping[str, int] = {
-    "text-embedding-3-small": 20_000,
-    "text-embedding-3-large": 130_000,
-    "text-embedding-ada-002": 100_000,
-}
-"""List prices of embeddings, in millionths of a dollar a million tokens. Yours go into CHRONOS_EMBEDDING_PRICES."""
-
 
 class NotRunning(Exception):
     """No broker or database is named by the environment, and no stack runs in this folder."""
-
-
-def _named(name: str) -> Any:
-    return Field(default=None, validation_alias=AliasChoices(name, name.lower()))
 
 
 def _passwords(*urls: str | None) -> Iterator[str]:
@@ -64,25 +47,38 @@ def _passwords(*urls: str | None) -> Iterator[str]:
             yield from (password, unquote(password))
 
 
-class Settings(BaseSettings):
+class Settings(StoreSettings):
     """Everything that can be set. Our own names begin with CHRONOS_; the ones that users have already are honoured."""
 
     model_config = SettingsConfigDict(env_prefix="CHRONOS_", extra="ignore", populate_by_name=True, frozen=True)
 
     home: Path = Path(".chronos")
-    kafka_bootstrap_servers: str | None = _named("KAFKA_BOOTSTRAP_SERVERS")
+    kafka_bootstrap_servers: str | None = named("KAFKA_BOOTSTRAP_SERVERS")
     kafka_security: KafkaSecurity = Field(default_factory=KafkaSecurity, description="KAFKA_SECURITY_PROTOCOL, …")
-    database_url: str | None = _named("DATABASE_URL")
-    openai_api_key: SecretStr | None = _named("OPENAI_API_KEY")
-    openai_base_url: str | None = _named("OPENAI_BASE_URL")
+    database_url: str | None = named("DATABASE_URL")
+    openai_api_key: SecretStr | None = named("OPENAI_API_KEY")
+    openai_base_url: str | None = named("OPENAI_BASE_URL")
 
     storage_url: str | None = Field(default=None, description="Where the videos are; a folder of the home if absent.")
     https_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(), description="Hosts whose https links are storage paths too: example.org,*.example.org."
     )
     allow_private_addresses: bool = Field(default=False, description="Links may lead into your own network.")
-    largest_download: int = Field(default=20 << 30, ge=1, description="Bytes of a video behind a link.")
+    largest_download: int = Field(default=20 << 30, ge=1, description="Bytes of a video that is downloaded.")
     speech_model: str | None = None
+    creator_models: dict[str, str] = Field(
+        default_factory=dict, description="Speech models of single creators, by creator; the others have speech_model."
+    )
+    speech_abilities: dict[str, dict[str, Any]] = Field(
+        default_factory=dict, description="What a model of your own can do, by model. See chronos/models.py."
+    )
+    speech_context: bool = Field(
+        default=False, description="Each call is told how the one before ended, and so they are made one by one."
+    )
+    guard: dict[str, Any] = Field(
+        default_factory=dict,
+        description="What is not believed of an answer: no_speech, logprob, compression, repeats. See guard.py.",
+    )
     embedding_model: str | None = None
     embedding_dimensions: int | None = Field(default=None, ge=1, le=16_000)
     speech_prices: dict[str, int] = Field(default_factory=dict)
@@ -94,6 +90,9 @@ class Settings(BaseSettings):
     cutting: dict[str, float] = Field(
         default_factory=dict,
         description="Seconds of sound a call: shortest, longest, lull, padding, and more. See agents/cutter.",
+    )
+    console_url: str = Field(
+        default="http://localhost:8288", description="Where people reach the console: links to videos begin with it."
     )
     vector_index: Literal["hnsw", "ivfflat", "none"] = "hnsw"
 
@@ -169,6 +168,21 @@ class Settings(BaseSettings):
                 raise ValueError(f"chunking takes shortest, aim, longest, overlap and tokens: {error}") from error
         return given
 
+    @field_validator("speech_abilities")
+    @classmethod
+    def _can_be(cls, given: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+        models.check(given)
+        return given
+
+    @field_validator("guard")
+    @classmethod
+    def _guards(cls, given: dict[str, Any]) -> dict[str, Any]:
+        try:
+            Guard(**given)
+        except TypeError as error:
+            raise ValueError(f"guard takes no_speech, logprob, compression and repeats: {error}") from error
+        return given
+
     @field_validator("cutting")
     @classmethod
     def _cuts_sound(cls, given: dict[str, float]) -> dict[str, float]:
@@ -192,6 +206,7 @@ class Settings(BaseSettings):
         """Whoever knows the settings shows none of their secrets from now on."""
         key = self.openai_api_key.get_secret_value() if self.openai_api_key else None
         keep_secret(key, *_passwords(self.database_url, self.openai_base_url, self.storage_url))
+        keep_secret(*self.store_secrets())
         keep_secret(*(secret.get_secret_value() for endpoint in self.webhooks for secret in endpoint.secret))
         return self
 
@@ -213,6 +228,8 @@ class Settings(BaseSettings):
         }
         if info.ai_base_url and not (self.openai_api_key or self.openai_base_url):
             found |= {"openai_base_url": info.ai_base_url, "local_ai": True}
+        if info.console_url and "console_url" not in self.model_fields_set:
+            found["console_url"] = info.console_url
         keep_secret(*_passwords(info.database_url))
         return self.model_copy(update=found)
 
@@ -233,7 +250,10 @@ class Settings(BaseSettings):
     def storage(self) -> str:
         return self.storage_url or (self.home.resolve() / "store").as_uri()
 
-    def speech(self) -> str:
+    def speech(self, creator: str | None = None) -> str:
+        """The model of a creator, or of all that have none of their own."""
+        if creator is not None and creator in self.creator_models:
+            return self.creator_models[creator]
         return self.speech_model or (LOCAL_SPEECH if self.local_ai else SPEECH)
 
     def embedding(self) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import secrets
 import shutil
+import tempfile
+from datetime import UTC, datetime
 from importlib.metadata import distributions
 from importlib.util import find_spec
 from pathlib import Path
@@ -13,8 +15,8 @@ from urllib.parse import urlsplit
 import asyncpg
 import httpx
 
-from chronos import house, sides
-from chronos.app import cluster
+from agents.ports import ObjectMissing
+from chronos import app, house, prices, sides
 from chronos.broker import Broker, differences
 from chronos.config import NotRunning, Settings
 from chronos.doctor import SECONDS, Asked, Finding
@@ -28,6 +30,7 @@ from streams import postgres
 from streams.kafka import BrokerAway, Topics
 from streams.postgres import load_queries
 from streams.providers import Providers
+from streams.retry import Fault
 
 GIB = 1 << 30
 LITTLE_DISK = 2 * GIB
@@ -61,7 +64,7 @@ def _installed_bytes() -> int:
 
 async def broker(settings: Settings) -> Finding:
     try:
-        count = await asyncio.to_thread(Topics(cluster(settings)).brokers, SECONDS - 1)
+        count = await asyncio.to_thread(Topics(app.cluster(settings)).brokers, SECONDS - 1)
     except NotRunning as error:
         return Finding("broker", False, "none is named", str(error))
     except BrokerAway as error:
@@ -71,7 +74,7 @@ async def broker(settings: Settings) -> Finding:
 
 async def topics(settings: Settings) -> Finding:
     try:
-        there = await asyncio.to_thread(Broker(cluster(settings)).topics)
+        there = await asyncio.to_thread(Broker(app.cluster(settings)).topics)
     except (NotRunning, BrokerAway) as error:
         return Finding("topics", False, str(error), "the broker first")
     missing = [name for name in TOPICS if name not in there]
@@ -98,7 +101,7 @@ async def functions(settings: Settings) -> Finding:
     """Each function is a group that the broker knows, with members."""
     wanted = [(function.group(), [event.name for event in function.consumes]) for function in FUNCTIONS]
     try:
-        groups = await asyncio.to_thread(Broker(cluster(settings)).groups, wanted)
+        groups = await asyncio.to_thread(Broker(app.cluster(settings)).groups, wanted)
     except (NotRunning, BrokerAway) as error:
         return Finding("functions", False, str(error), "the broker first")
     idle = [group.name for group in groups if not group.members]
@@ -112,7 +115,7 @@ async def functions(settings: Settings) -> Finding:
 async def projection(settings: Settings) -> Finding:
     try:
         read, name = [event.name for event in EVENTS], await _projection_group(settings)
-        (group,) = await asyncio.to_thread(Broker(cluster(settings)).groups, [(name, read)])
+        (group,) = await asyncio.to_thread(Broker(app.cluster(settings)).groups, [(name, read)])
     except (NotRunning, BrokerAway) as error:
         return Finding("projection", False, str(error), "the broker first")
     if not group.members:
@@ -164,7 +167,9 @@ def _place(url: str) -> str:
 
 
 async def storage(settings: Settings) -> Finding:
-    """A file can be written and read back."""
+    """A file can be written and read back; of a bucket, that it is there and may be read."""
+    if not settings.storage().startswith("file:"):
+        return await _bucket(settings)
     from chronos.adapters.file_storage import FileStorage
 
     try:
@@ -176,6 +181,18 @@ async def storage(settings: Settings) -> Finding:
     except (OSError, ValueError) as error:
         return Finding("storage", False, f"{settings.storage()}: {error}", "check CHRONOS_STORAGE_URL and permissions")
     return Finding("storage", True, "can be written and read")
+
+
+async def _bucket(settings: Settings) -> Finding:
+    """Nothing is written there: not every key may delete it again."""
+    with tempfile.TemporaryDirectory() as room:
+        try:
+            await app.store(settings).fetch(f".doctor-{secrets.token_hex(4)}", Path(room))
+        except ObjectMissing:
+            return Finding("storage", True, "the bucket is there and may be read")
+        except (Fault, ValueError) as error:
+            return Finding("storage", False, str(error), "see docs/how-to/stores.md")
+    raise AssertionError("nobody has put such an object there")
 
 
 async def provider(settings: Settings) -> Finding:
@@ -204,14 +221,16 @@ def _models(settings: Settings, where: str, answer: httpx.Response) -> Finding:
         models = {model["id"]: model for model in answer.json()["data"]}
     except (ValueError, LookupError, TypeError):
         return Finding("ai", False, f"{where} gives no list of models", "check OPENAI_BASE_URL")
-    wanted = (settings.speech(), settings.embedding())
+    wanted = tuple(dict.fromkeys((settings.speech(), *settings.creator_models.values(), settings.embedding())))
     missing = [model for model in wanted if model not in models]
     if missing:
         remedy = "set CHRONOS_SPEECH_MODEL and CHRONOS_EMBEDDING_MODEL to models that it has"
         return Finding("ai", False, f"{where} has no {' and no '.join(missing)}", remedy)
-    ends = [f"{model} ends on {day}" for model in wanted if (day := models[model].get("shutdown_date"))]
+    warnings = prices.endings({model: models[model].get("shutdown_date") for model in wanted}, datetime.now(UTC).date())
+    unpriced = prices.remedy_for_unknown(prices.unknown(settings, wanted))
     local = ", the local AI" if settings.local_ai else ""
-    return Finding("ai", True, f"{where}{local}: {' and '.join(wanted)}", "; ".join(ends))
+    found = f"{where}{local}: {' and '.join(wanted)}"
+    return Finding("ai", True, found, "; ".join([*warnings, *filter(None, [unpriced])]))
 
 
 async def pace(settings: Settings) -> Finding:

@@ -28,6 +28,8 @@ ENDINGS: Mapping[type[BaseException], Ending] = {
     ports.ObjectMissing: "final",
     ports.StorageRefused: "final",
     ports.StorageUnavailable: "retried",  # the store is away, or the disk is full
+    ports.StorageInterrupted: "retried",  # after the download has gone on by itself as often as it may
+    ports.StorageBusy: "paced",
     # media
     ports.UnreadableMedia: "final",
     ports.MediaLimit: "final",

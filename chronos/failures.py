@@ -65,10 +65,12 @@ class Filter:
     creator: str | None = None
     since: datetime | None = None
     before: datetime | None = None
+    ids: frozenset[str] = frozenset()
 
     def takes(self, failure: Failure) -> bool:
         return (
-            self.function in (None, failure.function)
+            (not self.ids or failure.id in self.ids)
+            and self.function in (None, failure.function)
             and self.error_type in (None, failure.type)
             and self.creator in (None, failure.creator)
             and (self.since is None or failure.failed_at >= self.since)

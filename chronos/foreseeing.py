@@ -16,7 +16,7 @@ from chronos.adapters.log_transcripts import LogTranscripts
 from chronos.adapters.projected_spaces import ProjectedSpaces
 from chronos.config import Settings
 from chronos.embedders import Embedders
-from chronos.working import chunking, cutting, fitted, shape, speech
+from chronos.working import ModelOfEach, chunking, cutting, fitted, shape
 from schemas.transcription import AudioExtracted
 from streams.codec import Codec, Received, Undecodable
 from streams.erasing import Eraser
@@ -58,8 +58,8 @@ class Foreseer:
     async def close(self) -> None:
         """Closes the connections to providers, of whom nothing was asked."""
         await self._embedders.close()
-        if "speech" in self._ports:
-            await self._ports["speech"].close()
+        if "hearing" in self._ports:
+            await self._ports["hearing"].close()
 
     async def look(self, records: Iterable[Record], rewind: Rewind, into: Foresight) -> None:
         """Adds what these records would come to."""
@@ -106,8 +106,8 @@ class Foreseer:
 
     def _without_effects(self) -> Mapping[str, Any]:
         """The function's ports, of which none does anything but read."""
-        if "speech" in self._function.ports:
-            return {"speech": speech(self._settings), "media": None}
+        if "hearing" in self._function.ports:
+            return {"hearing": ModelOfEach(self._settings), "media": None}
         if "spaces" in self._function.ports:
             transcripts = LogTranscripts(LogReader(app.cluster(self._settings)), self._codec, self._eraser)
             return {
@@ -119,6 +119,8 @@ class Foreseer:
 
     async def _sounds(self) -> dict[str, Audio]:
         """Each sound that was opened before, as it would be cut now, by the id of the request."""
+        if self._settings.speech_context:
+            return {}  # what a call is told hangs on what the one before it gives: nobody knows its key
         if self._audio is None:
             partitions = await app.partitions(self._settings, [AudioExtracted.name])
             self._audio = await asyncio.to_thread(self._read_sounds, partitions)
@@ -151,7 +153,7 @@ def cut_anew(found: AudioExtracted, now: Cutting) -> Audio | None:
     else:
         return None
     source = Fetched(NOWHERE, found.bytes, found.sha256)
-    return Audio(source, NOWHERE, found.codec, found.duration_seconds, cut, (), now.listener())
+    return Audio(source, NOWHERE, found.codec, found.duration_seconds, cut, (), now.listener(), found.track or 0)
 
 
 class _Remembered:
@@ -172,6 +174,6 @@ class _Remembered:
             raise Unforeseeable("nobody has looked into this video yet, or listened to it as it would be now")
         return self._audio.source
 
-    async def extract_audio(self, source: Fetched, room: Path) -> Audio:
+    async def extract_audio(self, source: Fetched, room: Path, language: str | None = None) -> Audio:
         assert self._audio is not None
         return self._audio

@@ -60,12 +60,22 @@ async def transcript(pool: Pool, video_id: str, creator_id: str | None) -> dict[
     Raises:
         NoSuchVideo.
     """
+    _, row = await newest_transcript(pool, video_id, creator_id)
+    segments = [{key: segment[key] for key in ("start", "end", "text")} for segment in json.loads(row["segments"])]
+    return {"videoId": video_id, "language": row["language"], "text": row["body"], "segments": segments}
+
+
+async def newest_transcript(pool: Pool, video_id: str, creator_id: str | None) -> tuple[dict[str, Any], Row]:
+    """The video's status, and its newest transcript's row.
+
+    Raises:
+        NoSuchVideo: also where there is no transcript yet.
+    """
     video = await status(pool, video_id, creator_id)
     row = await pool.fetchrow(SQL["transcript"], video_id, video["creatorId"])
     if row is None:
         raise NoSuchVideo(f"video {video_id!r} has no transcript yet: it is {video['status']}")
-    segments = [{key: segment[key] for key in ("start", "end", "text")} for segment in json.loads(row["segments"])]
-    return {"videoId": video_id, "language": row["language"], "text": row["body"], "segments": segments}
+    return video, row
 
 
 def _status(row: Row | Mapping[str, Any]) -> dict[str, Any]:
@@ -77,6 +87,7 @@ def _status(row: Row | Mapping[str, Any]) -> dict[str, Any]:
         "status": row["status"],
         "title": row["title"],
         "durationSeconds": row["duration_seconds"],
+        "language": row["language"],
         "costMicroUsd": row["cost_micro_usd"],
         "error": error,
     }

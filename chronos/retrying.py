@@ -5,15 +5,17 @@ What no command leads to (a webhook's event) is processed again where it stands.
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from chronos import app, operations, queries
-from chronos.config import MICRO_USD_PER_MILLION_TOKENS, MICRO_USD_PER_MINUTE, Settings
+from chronos.config import Settings
 from chronos.failures import Failure, Filter, Plan, Prices, choose, cost
 from chronos.pipeline import FUNCTIONS
+from chronos.prices import per_million_tokens, per_minute
 from chronos.sending import Sender, Sent, sender
 from schemas.batch import EmbeddingsBatchReprocess
 from schemas.embedding import ChunkRequested
@@ -85,11 +87,10 @@ def to_json(plan: Plan, done: Outcome | None) -> dict[str, Any]:
     return {"executed": done is not None, **plan.to_json(), **(done.to_json() if done else nothing)}
 
 
-def prices(settings: Settings) -> Prices:
+def prices(settings: Settings, creator: str | None) -> Prices:
     """A model without a price costs nothing: it runs at home."""
-    speech = {**MICRO_USD_PER_MINUTE, **settings.speech_prices}
-    embedding = {**MICRO_USD_PER_MILLION_TOKENS, **settings.embedding_prices}
-    return Prices(speech.get(settings.speech(), 0), embedding.get(settings.embedding(), 0))
+    speech, embedding = per_minute(settings), per_million_tokens(settings)
+    return Prices(speech.get(settings.speech(creator), 0), embedding.get(settings.embedding(), 0))
 
 
 async def plan(settings: Settings, pool: Pool, wish: Wish) -> Plan:
@@ -103,8 +104,7 @@ async def plan(settings: Settings, pool: Pool, wish: Wish) -> Plan:
         known = await queries.status(pool, wish.video, wish.chosen.creator)
         if not found:
             raise NothingToRetry(f"nothing of video {wish.video!r} is to be tried again: it is {known['status']}")
-    by = prices(settings)
-    return Plan(found, [cost(failure, by) for failure in found])
+    return Plan(found, [cost(failure, prices(settings, failure.creator)) for failure in found])
 
 
 async def failures(
@@ -112,7 +112,7 @@ async def failures(
 ) -> list[Failure]:
     """What is meant, the oldest failure first."""
     await prepare(pool)  # it says what of webhooks still stands
-    models = (settings.speech(), settings.embedding())
+    models = (settings.speech(), settings.embedding(), json.dumps(settings.creator_models))
     rows = await pool.fetch(SQL["failures"], even_over, video, chosen.creator, *models)
     found = [_failure(row) for row in rows]
     if not even_over and any(failure.video is None for failure in found):

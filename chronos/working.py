@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 from agents.chunker import Chunking, chunker
 from agents.cutter import Cutting
 from agents.send_webhooks import kind_of, send_webhooks
-from chronos import webhooks
+from chronos import prices, webhooks
 from chronos.adapters.catalogue import ProjectedCatalogue
 from chronos.adapters.faust_login import faust_settings
 from chronos.adapters.log_notifier import LogNotifier
@@ -23,8 +24,10 @@ from chronos.adapters.reaching import Reach
 from chronos.adapters.scratch import DirectoryScratch
 from chronos.adapters.webhooks import HttpWebhooks
 from chronos.app import cluster, codec, embedders, projection_pool, store, topic_ids
-from chronos.config import MICRO_USD_PER_MINUTE, Settings
+from chronos.config import Settings
 from chronos.embedders import Embedders
+from chronos.guard import Guard
+from chronos.models import speech_model
 from chronos.sending import sender
 from chronos.spaces import ensure_space
 from streams import postgres
@@ -37,10 +40,31 @@ from streams.stage import Function
 from streams.worker import Staff, Worker
 
 
-def speech(settings: Settings) -> OpenAiSpeech:
-    client = connect_openai(settings.openai_base_url, settings.api_key(), settings.ai_timeout)
-    prices = {**MICRO_USD_PER_MINUTE, **settings.speech_prices}
-    return OpenAiSpeech(client, settings.speech(), micro_usd_per_minute=prices)
+class ModelOfEach:
+    """Fulfils agents.ports.Hearing: one provider, and for each creator the model that the settings name."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._client = connect_openai(settings.openai_base_url, settings.api_key(), settings.ai_timeout)
+        models = {settings.speech(), *settings.creator_models.values()}
+        self._speech = {model: self._made(model) for model in models}
+
+    def of(self, creator_id: str) -> OpenAiSpeech:
+        return self._speech[self._settings.speech(creator_id)]
+
+    async def close(self) -> None:
+        """Closes the connections to the provider."""
+        await self._client.close()
+
+    def _made(self, model: str) -> OpenAiSpeech:
+        return OpenAiSpeech(
+            self._client,
+            model,
+            micro_usd_per_minute=prices.per_minute(self._settings),
+            can=speech_model(model, self._settings.speech_abilities),
+            context=self._settings.speech_context,
+            guard=Guard(**self._settings.guard),
+        )
 
 
 def cutting(settings: Settings) -> Cutting:
@@ -54,11 +78,23 @@ def chunking(settings: Settings) -> Chunking:
 def shape(settings: Settings, function: Function) -> str:
     """The settings that shape a function's results, as text: they are a part of its fingerprint."""
     shapes = {
-        "transcribe-video": f"{settings.speech()} {cutting(settings)!r}",
+        "transcribe-video": " ".join([settings.speech(), repr(cutting(settings)), *_heard_otherwise(settings)]),
         "generate-embeddings": chunker(chunking(settings)),  # the spaces are chosen for each run
         send_webhooks.name: webhooks.shape(settings.webhooks),
     }
     return shapes.get(function.name, "")
+
+
+def _heard_otherwise(settings: Settings) -> Iterable[str]:
+    """What few set. Where it is not set, a fingerprint is what it was before there was such a thing."""
+    if settings.creator_models:
+        yield f"by creator {sorted(settings.creator_models.items())}"
+    if settings.speech_abilities:
+        yield f"abilities {json.dumps(settings.speech_abilities, sort_keys=True)}"
+    if settings.guard:
+        yield repr(Guard(**settings.guard))
+    if settings.speech_context:
+        yield "one after the other"
 
 
 def fitted(settings: Settings, function: Function) -> Function:
@@ -81,7 +117,7 @@ def staff(
         "scratch": DirectoryScratch(settings.home.resolve() / "scratch"),
         "storage": store(settings),
         "media": PyAvMedia(Limits(), cutting(settings)),
-        "speech": speech(settings),
+        "hearing": ModelOfEach(settings),
         "spaces": ProjectedSpaces(projected, embedding),
         "chunking": chunking(settings),
         "transcripts": LogTranscripts(LogReader(cluster(settings)), read_codec, Eraser(projected)),

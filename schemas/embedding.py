@@ -65,9 +65,10 @@ class Vector(Wire):
     values: bytes = Field(description="float32, little-endian.")
     tokens: Count = Field(description="This text's share of the call's tokens.")
     cost_micro_usd: MicroUsd = Field(description="This text's share of what the call cost when it was made.")
+    left_out: Count = Field(default=0, description="Tokens at the text's end that the model does not take.")
 
 
-class ChunksEmbedded(Fact, name="chunks.embedded", version=1):
+class ChunksEmbedded(Fact, name="chunks.embedded", version=2):
     """A batch of a chunk set's vectors in one embedding space."""
 
     video_id: VideoId

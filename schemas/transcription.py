@@ -47,7 +47,7 @@ class Pause(Wire):
     end: Seconds
 
 
-class AudioExtracted(Fact, name="audio.extracted", version=2):
+class AudioExtracted(Fact, name="audio.extracted", version=3):
     """The video's sound was taken out and cut at silences. Silence between segments is not sent."""
 
     video_id: VideoId
@@ -61,6 +61,7 @@ class AudioExtracted(Fact, name="audio.extracted", version=2):
         default=None, description="Every silence that was found, so that a plan knows where another cutter would cut."
     )
     listener: str | None = Field(default=None, description="Name, version and settings of what found the pauses.")
+    track: Count | None = Field(default=None, description="Which of the audio tracks it is; 0 is the first.")
 
 
 class Word(Wire):

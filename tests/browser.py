@@ -78,6 +78,16 @@ class Visit:
             if one["impact"] in ("serious", "critical")
         ]
 
+    async def look(self, look: Look) -> None:
+        """The same page at another size or in other colours."""
+        width, height = SIZES[look]
+        await self.page.set_viewport_size({"width": width, "height": height})
+        await self.page.emulate_media(color_scheme="dark" if look == "dark" else "light")
+
+    async def too_wide(self) -> int:
+        """Pixels that stand out of the window."""
+        return int(await self.page.evaluate("document.documentElement.scrollWidth - innerWidth"))
+
     async def shoot(self, name: str) -> None:
         await self.page.screenshot(path=SHOTS / f"{name}.png", full_page=True)
 

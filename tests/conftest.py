@@ -40,6 +40,12 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Says it where nobody can miss it."""
     from tests.browser import executable
 
+    if any("azurite" in skipped.nodeid for skipped in terminalreporter.stats.get("skipped", [])):
+        terminalreporter.section("THE TESTS ON MICROSOFT'S AZURITE DID NOT RUN", yellow=True, bold=True)
+        terminalreporter.line(
+            "az:// met a server of ours alone: npm install azurite, and name its azurite-blob in CHRONOS_AZURITE."
+        )
+
     if executable() is None:
         terminalreporter.section("THE BROWSER TESTS DID NOT RUN", red=True, bold=True)
         terminalreporter.line(

@@ -5,11 +5,14 @@ from __future__ import annotations
 import hashlib
 import os
 import struct
+import wave
 from collections.abc import Iterator
+from fractions import Fraction
 from pathlib import Path
 
 import av
 import numpy as np
+from av.stream import Disposition
 
 from agents.ports import Fetched
 
@@ -41,17 +44,18 @@ def film(
     with av.open(str(file), "w", options=options or {}) as out:
         video = out.add_stream("libx264", rate=5, width=64, height=64, pix_fmt="yuv420p") if pictures else None
         audio = out.add_stream(codec, rate=rate, layout="mono") if sounds else None
+        packets: list[av.Packet] = []
         if audio:
-            for start, samples in sounds:
-                for packet in encoded(audio, start, samples):
-                    out.mux(packet)
-            out.mux(audio.encode(None))
+            packets += [packet for start, samples in sounds for packet in encoded(audio, start, samples)]
+            packets += audio.encode(None)
         if video:
             for index in range(round(pictures * 5)):
                 picture = av.VideoFrame(64, 64, "yuv420p")
                 picture.pts = index
-                out.mux(video.encode(picture))
-            out.mux(video.encode(None))
+                packets += video.encode(picture)
+            packets += video.encode(None)
+        for packet in sorted(packets, key=lambda one: one.dts * one.time_base):  # as a recorder writes them
+            out.mux(packet)
     return file
 
 
@@ -70,4 +74,53 @@ def hours_of_silence(file: Path) -> Path:
     content[at : at + 4] = struct.pack("<I", 1 << 30)
     file.write_bytes(content)
     os.truncate(file, 1 << 30)  # three hours, in a file with holes
+    return file
+
+
+def many_voices(file: Path, *voices: np.ndarray, rate: int = 48_000, marks: bool = True) -> Path:
+    """A WAV file with a channel for each of these sounds, and (`marks`) with what each channel is for."""
+    samples = (np.stack(voices) * 32767).astype("<i2").T
+    if not marks:
+        with wave.open(str(file), "wb") as plain:
+            plain.setparams((len(voices), 2, rate, len(samples), "NONE", ""))
+            plain.writeframes(samples.tobytes())
+        return file
+    with av.open(str(file), "w") as out:
+        stream = out.add_stream("pcm_s16le", rate=rate, layout={2: "stereo", 8: "7.1"}[len(voices)])
+        frame = av.AudioFrame.from_ndarray(samples.reshape(1, -1), format="s16", layout=stream.layout.name)
+        frame.rate, frame.pts = rate, 0
+        out.mux([*stream.encode(frame), *stream.encode(None)])
+    return file
+
+
+def dubbed(file: Path, *tracks: tuple[str | None, np.ndarray], default: int = 0) -> Path:
+    """A film with several audio tracks, each with its language."""
+    with av.open(str(file), "w") as out:
+        streams = [out.add_stream("aac", rate=44_100, layout="mono") for _ in tracks]
+        for index, (stream, (language, _)) in enumerate(zip(streams, tracks, strict=True)):
+            stream.disposition = Disposition.default if index == default else Disposition.dub
+            if language:
+                stream.metadata["language"] = language
+        for stream, (_, samples) in zip(streams, tracks, strict=True):
+            out.mux([*encoded(stream, 0, samples), *stream.encode(None)])
+    return file
+
+
+def unsteady(file: Path, sound: np.ndarray, pictures: tuple[float, ...]) -> Path:
+    """A film whose pictures come at these seconds: its frame rate is what it happens to be."""
+    with av.open(str(file), "w") as out:
+        video = out.add_stream("libx264", rate=30, width=64, height=64, pix_fmt="yuv420p")
+        video.codec_context.time_base = Fraction(1, 1000)
+        audio = out.add_stream("aac", rate=44_100, layout="mono")
+        for second in pictures:
+            picture = av.VideoFrame(64, 64, "yuv420p")
+            picture.pts, picture.time_base = round(second * 1000), Fraction(1, 1000)
+            out.mux(video.encode(picture))
+        out.mux([*video.encode(None), *encoded(audio, 0, sound), *audio.encode(None)])
+    return file
+
+
+def joined(file: Path, *parts: Path) -> Path:
+    """Files one after the other, byte by byte, as recorders and `cat` do."""
+    file.write_bytes(b"".join(part.read_bytes() for part in parts))
     return file

@@ -39,10 +39,13 @@ from fastapi import FastAPI
 from chronos.devstack.local_ai.bill import Charge
 from chronos.devstack.local_ai.models import BadInput, Embedded, Heard, HeardSegment, HeardWord
 from chronos.devstack.local_ai.server import Service, create_app
+from chronos.models import SPEECH_MODELS
+from chronos.tokens import vocabulary
 from tests.provider_gate import About, Call, Fault, Gate
+from tests.provider_models import UNKNOWN, answer_as_each_model
 
 EMBEDDERS = {"text-embedding-3-small": 1536, "text-embedding-3-large": 3072, "multilingual-e5-small": 384, "noise": 64}
-SPEECH = ("whisper-1", "whisper-tiny.en")
+SPEECH = (*SPEECH_MODELS, "whisper-tiny.en", UNKNOWN)
 
 PACE = 0.4  # seconds a word
 SENTENCE = 10  # words
@@ -74,6 +77,7 @@ class Provider:
         self._speech = [(hearing or Speech)(name) for name in SPEECH]
         service = Service(self._speech, [_Embedder(name, size) for name, size in EMBEDDERS.items()], self._bill)
         app = create_app(service)
+        answer_as_each_model(app, service)
         self._add_controls(app)
         self._gate = Gate(app, self._bill.charges, *([about] if about else []))
         self._listening = socket.create_server(("127.0.0.1", port))
@@ -230,7 +234,9 @@ class _Embedder:
         tokens = 0
         for vector, text in zip(vectors, texts, strict=True):
             words = re.findall(r"\w+", text.lower()) or [text]
-            tokens += -(-len(text.encode()) // 4)  # what people reckon with: four bytes a token
+            tokens += vocabulary(self.name).count(text)
+            if vocabulary(self.name).surplus(text):
+                raise BadInput("This model's maximum context length is 8191 tokens", "input")
             for word in [text] if self.name == "noise" else words:  # a model that knows whole texts alone is worthless
                 places, signs = _places(word)
                 np.add.at(vector, places % len(vector), signs)

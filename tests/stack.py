@@ -158,6 +158,9 @@ class Hands:
     async def retries(self, count: int) -> list[Record]:
         return await self._records("function.retried", count)
 
+    async def embedded(self, count: int) -> list[Record]:
+        return await self._records("chunks.embedded", count)
+
     async def _records(self, topic: str, count: int) -> list[Record]:
         """All records of a topic, once there are so many."""
         scan = LogScan(app.cluster(self.settings))

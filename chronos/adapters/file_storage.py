@@ -6,24 +6,22 @@ import asyncio
 import errno
 import hashlib
 import os
-import re
 import secrets
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import unquote, urlsplit
 
 from agents.ports import Fetched, ObjectMissing, OutsideStore, StorageUnavailable
+from chronos.adapters.downloading import changed
+from chronos.adapters.keys import key_of, upload_key
 from chronos.adapters.parts import BLOCK, disk_trouble
+from chronos.adapters.store import Found, Progress, unheard
 
-_SCHEME = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]*:/")
 _GONE = {errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.EISDIR, errno.ENXIO, errno.ELOOP}
 _FOLDER = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_CLOEXEC
-
-Progress = Callable[[int], None]
-"""Told the bytes of each block that was written."""
 
 
 class FileStorage:
@@ -42,40 +40,63 @@ class FileStorage:
 
     async def fetch(self, path: str, room: Path) -> Fetched:
         """See agents.ports.Storage. The copy in the room is named `source`."""
-        with await asyncio.to_thread(self.open, path) as source:
-            size = os.fstat(source.fileno()).st_size
+        with await asyncio.to_thread(self._open, path) as source:
+            before = _found(source)
             copied, digest = await _copy(source, room / "source")
-        if copied != size:
-            raise StorageUnavailable(f"{path!r} changed while it was read ({size} bytes, then {copied}): try again")
+            if (Found(copied, before.tag), before) != (before, _found(source)):
+                _remove(room / "source")
+                raise changed(repr(path))
         return Fetched(file=room / "source", bytes=copied, sha256=digest)
 
-    async def put(self, file: Path, creator_id: str, progress: Progress = lambda _: None) -> str:
-        """Uploads a local file and gives its key, which its content decides: a second upload changes nothing.
-
-        Raises:
-            ObjectMissing: there is no such file. StorageUnavailable: the store cannot be written.
-        """
+    async def put(self, file: Path, creator_id: str, progress: Progress = unheard) -> str:
+        """See Store."""
         part = self.root / f".part-{secrets.token_hex(8)}"
-        with _opening(str(file)):
-            source = await asyncio.to_thread(_open_regular, str(file), str(file))
-        with source:
+        with await asyncio.to_thread(open_local, file) as source:
             await asyncio.to_thread(_make, self.root)
             _, digest = await _copy(source, part, progress)
-        key = f"{_safe(creator_id)}/{digest[:16]}-{_safe_name(file.name)}"
+        key = upload_key(creator_id, digest, file.name)
         await asyncio.to_thread(_settle, part, self.root, key)
         return key
 
-    def open(self, path: str) -> BinaryIO:
-        """An object, to be read from.
+    async def look(self, path: str) -> Found:
+        """See Store."""
+        with await asyncio.to_thread(self._open, path) as file:
+            return _found(file)
 
-        Raises:
-            ObjectMissing, OutsideStore, StorageUnavailable.
-        """
-        key = _key(path)
+    async def part(self, path: str, found: Found, first: int, last: int) -> AsyncIterator[bytes]:
+        """See Store."""
+        with await asyncio.to_thread(self._open, path) as file:
+            if _found(file) != found:
+                raise changed(repr(path))
+            await asyncio.to_thread(file.seek, first)
+            left = last - first + 1
+            while left and (block := await asyncio.to_thread(file.read, min(BLOCK, left))):
+                left -= len(block)
+                yield block
+            if left:
+                raise changed(repr(path))
+
+    def _open(self, path: str) -> BinaryIO:
+        key = key_of(path)
         root = self.root.resolve()
         if not root.is_dir():
             raise StorageUnavailable(f"the store {self.root.name!r} is not there: is its disk mounted?")
         return _open_within(root, _followed(root, key, path), path)
+
+
+def open_local(file: Path) -> BinaryIO:
+    """A file that somebody uploads.
+
+    Raises:
+        ObjectMissing, StorageUnavailable.
+    """
+    with _opening(str(file)):
+        return _open_regular(str(file), str(file))
+
+
+def _found(file: BinaryIO) -> Found:
+    at = os.fstat(file.fileno())
+    return Found(at.st_size, f"{at.st_ino}-{at.st_mtime_ns}-{at.st_size}")
 
 
 def _followed(root: Path, key: PurePosixPath, named: str) -> PurePosixPath:
@@ -106,23 +127,6 @@ def _open_within(root: Path, key: PurePosixPath, named: str) -> BinaryIO:
             folder = os.open(part, _FOLDER | os.O_NOFOLLOW, dir_fd=folder)
             folders.callback(os.close, folder)
         return _open_regular(key.name or ".", named, folder)
-
-
-def _key(path: str) -> PurePosixPath:
-    """The path as a relative key.
-
-    Raises:
-        OutsideStore: it says of itself that it is none.
-    """
-    remedy = "give the key of an object in the store, such as 'anna/lecture.mp4'"
-    if _SCHEME.match(path):
-        raise OutsideStore(f"{path!r} is outside the store: it is of another scheme; {remedy}")
-    key = PurePosixPath(path)
-    if not key.parts or "\0" in path or not path.isprintable():
-        raise OutsideStore(f"{path!r} is outside the store: it is no name of a file; {remedy}")
-    if key.is_absolute() or ".." in key.parts:
-        raise OutsideStore(f"{path!r} is outside the store: no absolute path and no '..'; {remedy}")
-    return key
 
 
 def _open_regular(name: str, named: str, folder: int | None = None) -> BinaryIO:
@@ -156,7 +160,7 @@ def _opening(named: str) -> Iterator[None]:
         raise StorageUnavailable(f"{named!r} cannot be read ({error.strerror}): check its permissions") from error
 
 
-async def _copy(source: BinaryIO, target: Path, progress: Progress = lambda _: None) -> tuple[int, str]:
+async def _copy(source: BinaryIO, target: Path, progress: Progress = unheard) -> tuple[int, str]:
     """Copies block by block, so that a cancellation is heard. A part that fails is removed.
 
     Raises:
@@ -215,16 +219,3 @@ def _settle(part: Path, root: Path, key: str) -> None:
     except (OSError, OutsideStore, StorageUnavailable):
         part.unlink(missing_ok=True)
         raise
-
-
-def _safe(creator_id: str) -> str:
-    """The creator's id as one path element; different ids stay different."""
-    quoted = quote(creator_id, safe=" ")
-    return quoted.replace(".", "%2E") if not quoted.strip(".") else quoted
-
-
-def _safe_name(name: str) -> str:
-    """A file name that people recognise, of letters, digits, dots and dashes, with its suffix."""
-    stem, dot, suffix = name.rpartition(".")
-    clean = [re.sub(r"[^\w.-]+", "-", part).strip("-.") for part in ((stem, suffix) if dot else (name, ""))]
-    return ".".join(part[:80] for part in clean if part) or "video"

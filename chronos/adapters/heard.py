@@ -3,25 +3,13 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from chronos.guard import Guard
+from chronos.languages import BY_NAME
 from schemas.transcription import TranscriptSegment, Word
-
-_NAMES = """
-afrikaans af, arabic ar, armenian hy, azerbaijani az, belarusian be, bosnian bs, bulgarian bg, catalan ca,
-chinese zh, croatian hr, czech cs, danish da, dutch nl, english en, estonian et, finnish fi, french fr,
-galician gl, german de, greek el, hebrew he, hindi hi, hungarian hu, icelandic is, indonesian id, italian it,
-japanese ja, kannada kn, kazakh kk, korean ko, latvian lv, lithuanian lt, macedonian mk, malay ms, marathi mr,
-maori mi, nepali ne, norwegian no, persian fa, polish pl, portuguese pt, romanian ro, russian ru, serbian sr,
-slovak sk, slovenian sl, spanish es, swahili sw, swedish sv, tagalog tl, tamil ta, thai th, turkish tr,
-ukrainian uk, urdu ur, vietnamese vi, welsh cy
-"""
-
-LANGUAGES = dict(re.findall(r"(\w+) (\w\w)\b", _NAMES))
-"""ISO 639-1 codes by the English names that Whisper models answer with."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +19,8 @@ class _Piece:
     start: float
     end: float
     text: str
+    speaker: str | None = None
+    doubts: tuple[float | None, float | None, float | None] = (None, None, None)  # see chronos.guard.Guard.believes
 
 
 def language(answer: dict[str, Any]) -> str | None:
@@ -40,13 +30,17 @@ def language(answer: dict[str, Any]) -> str | None:
     if isinstance(named, dict):
         named = named.get("code") or named.get("language")
     name = clean(named).lower()
-    return LANGUAGES.get(name, name) or None
+    return BY_NAME.get(name, name) or None
 
 
-def passages(answer: dict[str, Any], start: float, end: float) -> list[TranscriptSegment]:
+def passages(
+    answer: dict[str, Any], start: float, end: float, *, call: int = 1, guard: Guard | None = None
+) -> list[TranscriptSegment]:
     """What was said between `start` and `end`, in order. Times stay in there and never run backwards.
 
-    Without times of the provider there is one passage: all that was said, from `start` to `end`.
+    Without times of the provider there is one passage: all that was said, from `start` to `end`. A provider names the
+    speakers of each call anew (A, B), so that `call` is a part of their names: nobody is taken for somebody else. What
+    the guard does not believe is left out.
     """
     pieces = list(_pieces(answer.get("segments"), "text"))
     if not pieces:
@@ -54,7 +48,11 @@ def passages(answer: dict[str, Any], start: float, end: float) -> list[Transcrip
         pieces = [_Piece(0.0, end - start, text)] if text else []
     shared = _shared(pieces, list(_words(answer)))
     clock = _Clock(start, end)
-    return [_passage(piece, words, clock) for piece, words in zip(pieces, shared, strict=True)]
+    guard = guard or Guard()
+    believed = [(piece, words) for piece, words in zip(pieces, shared, strict=True) if guard.believes(*piece.doubts)]
+    timed = [_without_loops(_passage(piece, words, clock), guard) for piece, words in believed]
+    timed = [timed[index] for index in guard.kept([one.text for one in timed], longest=1)]
+    return [one.model_copy(update={"speaker": f"{one.speaker}{call}"}) if one.speaker else one for one in timed]
 
 
 def clean(text: object) -> str:
@@ -88,7 +86,18 @@ def _passage(piece: _Piece, words: list[_Piece], clock: _Clock) -> TranscriptSeg
         begin, stop = clock.place(word, placed[-1].start if placed else None)
         placed.append(Word(start=begin, end=stop, text=word.text))
     begin, stop = clock.place(piece, None)
-    return TranscriptSegment(start=begin, end=stop, text=piece.text, words=placed or None)
+    return TranscriptSegment(start=begin, end=stop, text=piece.text, words=placed or None, speaker=piece.speaker)
+
+
+def _without_loops(passage: TranscriptSegment, guard: Guard) -> TranscriptSegment:
+    """Its end stays: what the model heard there was no silence."""
+    said, words = passage.text.split(), passage.words
+    keep = guard.kept(said)
+    if len(keep) == len(said):
+        return passage
+    if words is not None:
+        words = [words[index] for index in guard.kept([word.text for word in words])]
+    return passage.model_copy(update={"text": " ".join(said[index] for index in keep), "words": words})
 
 
 def _words(answer: dict[str, Any]) -> Iterable[_Piece]:
@@ -104,14 +113,25 @@ def _words(answer: dict[str, Any]) -> Iterable[_Piece]:
 def _pieces(found: object, named: str) -> Iterable[_Piece]:
     """What has a start, an end and a text, in the order of time."""
     items = [item for item in found if isinstance(item, dict)] if isinstance(found, list) else []
-    pieces = [_Piece(_seconds(item, "start"), _seconds(item, "end"), clean(item.get(named))) for item in items]
+    pieces = [_piece(item, named) for item in items]
     sound = [piece for piece in pieces if piece.text and math.isfinite(piece.start + piece.end)]
     return sorted(sound, key=lambda piece: piece.start)
 
 
+def _piece(item: dict[str, Any], named: str) -> _Piece:
+    doubts = (_number(item, "no_speech_prob"), _number(item, "avg_logprob"), _number(item, "compression_ratio"))
+    who = clean(item.get("speaker")) or None
+    return _Piece(_seconds(item, "start"), _seconds(item, "end"), clean(item.get(named)), who, doubts)
+
+
 def _seconds(item: dict[str, Any], named: str) -> float:
+    value = _number(item, named)
+    return math.nan if value is None else value
+
+
+def _number(item: dict[str, Any], named: str) -> float | None:
     value = item.get(named)
-    return float(value) if isinstance(value, int | float) and abs(value) < 1e9 else math.nan
+    return float(value) if isinstance(value, int | float) and abs(value) < 1e9 else None
 
 
 def _shared(pieces: list[_Piece], words: list[_Piece]) -> list[list[_Piece]]:

@@ -5,45 +5,20 @@ The same anew for each redirect, on a new connection, since one that is kept was
 
 from __future__ import annotations
 
-import asyncio
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from functools import partial
+from http import HTTPStatus
 from pathlib import Path
 
 import httpx
 
-from agents.ports import Fetched, ObjectMissing, OutsideStore, StorageRefused, StorageUnavailable
+from agents.ports import Fetched, ObjectMissing, OutsideStore, StorageInterrupted, StorageRefused
+from chronos.adapters.answers import ANOTHER, DENIED, GONE, HEADERS, LATER, busy, strong, whole_of
+from chronos.adapters.downloading import USUAL, Download, Opened, Patience, changed, no_parts
 from chronos.adapters.links import Hosts, Link, understood
-from chronos.adapters.parts import Part
 from chronos.adapters.reaching import Forbidden, OutOfReach, Reach, Resolve, reason, resolve
-
-_GONE = {404, 410}
-_LATER = {408, 425, 429}
-
-
-@dataclass(frozen=True)
-class Patience:
-    """What a download may take."""
-
-    largest: int = 20 << 30
-    """Bytes of one object."""
-
-    stall: float = 30.0
-    """Seconds for the beginning of an answer, and for every `least` bytes of it after that."""
-
-    least: int = 64 << 10
-    """Bytes. Below 2 KB/s no video is worth the slot; above 20 KB/s poor lines would be cut off."""
-
-    connect: float = 10.0
-    """Seconds for one address. The next is tried after it."""
-
-    longest: float = 6 * 3600.0
-    """Seconds for the whole."""
-
-    redirects: int = 5
 
 
 class HttpsStorage:
@@ -54,7 +29,7 @@ class HttpsStorage:
         hosts: Hosts,
         *,
         allow_own: bool = False,
-        patience: Patience = Patience(),
+        patience: Patience = USUAL,
         resolver: Resolve = resolve,
         trust: ssl.SSLContext | None = None,
     ) -> None:
@@ -70,28 +45,31 @@ class HttpsStorage:
         """See agents.ports.Storage. The copy in the room is named `source`."""
         link = understood(path)
         self._hosts.check(link)
-        try:
-            async with (
-                asyncio.timeout(self._patience.longest),
-                self._reach.wire() as wire,
-                self._answer(wire, link) as (found, response),
-            ):
-                return await self._body(response, found, room / "source")
-        except TimeoutError:
-            raise StorageUnavailable(f"{link} comes too slowly: the download was given up") from None
-        except httpx.TimeoutException as error:
-            raise StorageUnavailable(f"{link} gave no answer in time ({type(error).__name__})") from error
-        except (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL) as error:
-            raise StorageUnavailable(f"{link} broke off: {reason(error)}") from error
+        return await Download(str(link), partial(self._opened, link), self._patience).to(room / "source")
 
     @asynccontextmanager
-    async def _answer(self, wire: httpx.AsyncHTTPTransport, link: Link) -> AsyncIterator[tuple[Link, httpx.Response]]:
+    async def _opened(self, link: Link, first: int, tag: str | None) -> AsyncIterator[Opened]:
+        """See downloading.Opens. Redirects are gone through each time: what they lead to may be signed for a while."""
+        asked = {"Range": f"bytes={first}-", "If-Range": tag} if first and tag else {}
+        try:
+            async with self._reach.wire() as wire, self._answer(wire, link, asked) as (found, response):
+                size = _rest(response, found, first) if asked else _promised(response, found)
+                yield Opened(size, strong(response.headers.get("etag")), response.aiter_raw())
+        except httpx.TimeoutException as error:
+            raise StorageInterrupted(f"{link} gave no answer in time ({type(error).__name__})") from error
+        except (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL) as error:
+            raise StorageInterrupted(f"{link} broke off: {reason(error)}") from error
+
+    @asynccontextmanager
+    async def _answer(
+        self, wire: httpx.AsyncHTTPTransport, link: Link, asked: Mapping[str, str]
+    ) -> AsyncIterator[tuple[Link, httpx.Response]]:
         """The response that holds the object, and where it was found after redirects."""
         for _ in range(self._patience.redirects + 1):
-            response = await self._ask(wire, link)
+            response = await self._ask(wire, link, asked)
             try:
                 if not response.has_redirect_location:
-                    _expect_object(response, link)
+                    _expect_object(response, link, asked)
                     yield link, response
                     return
                 link = self._next(link, response.headers["location"])
@@ -106,68 +84,57 @@ class HttpsStorage:
         self._hosts.check(following)
         return following
 
-    async def _ask(self, wire: httpx.AsyncHTTPTransport, link: Link) -> httpx.Response:
+    async def _ask(self, wire: httpx.AsyncHTTPTransport, link: Link, asked: Mapping[str, str]) -> httpx.Response:
         if link.scheme != "https" and not self._reach.allow_own:
             raise OutsideStore(f"{link} is outside the store: only https links are followed")
         try:
-            return await self._reach.ask(wire, link, partial(self._request, link), self._patience.stall)
+            return await self._reach.ask(wire, link, partial(self._request, link, asked), self._patience.stall)
         except Forbidden as error:
             raise OutsideStore(f"{link} is outside the store: {error}") from error
         except OutOfReach as error:
-            raise StorageUnavailable(str(error)) from error
+            raise StorageInterrupted(str(error)) from error
 
-    def _request(self, link: Link, address: str) -> httpx.Request:
+    def _request(self, link: Link, asked: Mapping[str, str], address: str) -> httpx.Request:
         stall, connect = self._patience.stall, self._patience.connect
         return httpx.Request(
             "GET",
             link.pinned(address),
-            headers={"Host": link.authority, "Accept": "*/*", "Accept-Encoding": "identity", "User-Agent": "chronos"},
+            headers={"Host": link.authority, **HEADERS, **asked},
             extensions={"sni_hostname": link.host, "timeout": httpx.Timeout(stall, connect=connect).as_dict()},
         )
 
-    async def _body(self, response: httpx.Response, link: Link, file: Path) -> Fetched:
-        promised = self._promised(response, link)
-        with Part(file) as part:
-            async with asyncio.timeout(self._patience.stall) as left:
-                since = 0
-                async for some in response.aiter_raw():
-                    await part.add(some)
-                    self._not_too_large(part.bytes, link)
-                    since += len(some)
-                    if since >= self._patience.least:
-                        since = 0
-                        left.reschedule(asyncio.get_running_loop().time() + self._patience.stall)
-            if promised is not None and part.bytes != promised:
-                raise StorageUnavailable(f"{link} was cut off: {part.bytes} bytes of {promised}")
-            return await part.whole()
 
-    def _promised(self, response: httpx.Response, link: Link) -> int | None:
-        """Bytes that are to come. None where the end is marked in the body itself."""
-        length = response.headers.get("content-length")
-        if length is None:
-            if "chunked" in response.headers.get("transfer-encoding", "").lower():
-                return None
-            raise StorageRefused(f"{link} does not say how long it is, so that a cut could not be seen")
-        promised = int(length)  # h11 has seen that it is a number
-        self._not_too_large(promised, link)
-        return promised
-
-    def _not_too_large(self, size: int, link: Link) -> None:
-        if size > self._patience.largest:
-            raise StorageRefused(
-                f"{link} has more than {self._patience.largest:,} bytes: raise CHRONOS_LARGEST_DOWNLOAD to allow it"
-            )
+def _promised(response: httpx.Response, link: Link) -> int | None:
+    """Bytes of the whole. None where the end is marked in the body itself."""
+    length = response.headers.get("content-length")
+    if length is not None:
+        return int(length)  # h11 has seen that it is a number
+    if "chunked" in response.headers.get("transfer-encoding", "").lower():
+        return None
+    raise StorageRefused(f"{link} does not say how long it is, so that a cut could not be seen")
 
 
-def _expect_object(response: httpx.Response, link: Link) -> None:
+def _rest(response: httpx.Response, link: Link, first: int) -> int:
+    """Bytes of the whole, of which this is the part from `first` on."""
+    size = whole_of(response, first)
+    if size is None:
+        raise StorageRefused(f"{link.authority} gives another part of {link} than it was asked for")
+    return size
+
+
+def _expect_object(response: httpx.Response, link: Link, asked: Mapping[str, str]) -> None:
     status = response.status_code
-    if status in _GONE:
+    if status in GONE:
         raise ObjectMissing(f"there is nothing at {link} ({status})")
-    if status in _LATER or status >= 500:
-        raise StorageUnavailable(f"{link.authority} does not give {link} now ({status})")
-    if status in (401, 403):
+    if status == HTTPStatus.TOO_MANY_REQUESTS:
+        raise busy(response, link.authority)
+    if status in LATER or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        raise StorageInterrupted(f"{link.authority} does not give {link} now ({status})")
+    if status in DENIED:
         raise StorageRefused(f"{link.authority} does not let us read {link} ({status}): has the link expired?")
-    if status != 200:
+    if asked and status in ANOTHER:
+        raise changed(str(link)) if response.headers.get("etag") != asked["If-Range"] else no_parts(str(link))
+    if status != (HTTPStatus.PARTIAL_CONTENT if asked else HTTPStatus.OK):
         raise StorageRefused(f"{link.authority} answers {status} for {link}, and not with an object")
     if response.headers.get("content-encoding", "identity").lower() != "identity":
         raise StorageRefused(f"{link} comes compressed, though it was asked for as it is")

@@ -16,6 +16,7 @@ import chronos
 from agents.cutter import Cutting, silences, spans
 from agents.ports import Audio, Fetched, MediaLimit, StorageUnavailable, UnreadableMedia
 from chronos.adapters.sound import RATE, WIDTH, levels
+from chronos.languages import in_files
 from streams.retry import Fault, Unavailable
 
 _ANSWER_LIMIT = 1 << 16
@@ -48,10 +49,10 @@ class PyAvMedia:
         self._limits = limits
         self._cutting = cutting
 
-    async def extract_audio(self, source: Fetched, room: Path) -> Audio:
+    async def extract_audio(self, source: Fetched, room: Path, language: str | None = None) -> Audio:
         """See agents.ports.Media."""
         sound = room / "sound.pcm"
-        answer = await self._decode(source.file, sound, room)
+        answer = await self._decode(self._job(source.file, sound, language), room)
         loudness = await asyncio.to_thread(levels, sound, self._cutting.frame)
         duration = round(float(answer["duration"]), 3)
         pauses = tuple(silences(loudness, self._cutting))
@@ -63,10 +64,11 @@ class PyAvMedia:
             spans=spans(duration, pauses, self._cutting),
             pauses=pauses,
             listener=self._cutting.listener(),
+            track=int(answer["track"]),
         )
 
-    async def _decode(self, file: Path, sound: Path, room: Path) -> dict[str, Any]:
-        said, status = await self._run(self._job(file, sound), room)
+    async def _decode(self, job: bytes, room: Path) -> dict[str, Any]:
+        said, status = await self._run(job, room)
         answer = _answer(said) if status == 0 else None
         if answer is None:
             raise self._death(status, room)
@@ -74,11 +76,12 @@ class PyAvMedia:
             raise _fault(answer["error"], str(answer.get("message")))
         return answer
 
-    def _job(self, file: Path, sound: Path) -> bytes:
+    def _job(self, file: Path, sound: Path, language: str | None) -> bytes:
         job = {
             "source": os.path.abspath(file),
             "sound": os.path.abspath(sound),
             "rate": RATE,
+            "languages": in_files(language),
             "longest": self._limits.longest,
             "memory": self._limits.memory,
             "cpu": self._limits.cpu,
@@ -146,10 +149,10 @@ def _answer(said: bytes) -> dict[str, Any] | None:
         found = dict(json.loads(said))
         if "error" in found:
             return found
-        codec, duration = str(found["codec"])[:100], float(found["duration"])
-    except (ValueError, KeyError, TypeError, RecursionError):
+        codec, duration, track = str(found["codec"])[:100], float(found["duration"]), max(0, int(found["track"]))
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return None
-    return {"codec": codec, "duration": duration} if 0 <= duration < float("inf") else None
+    return {"codec": codec, "duration": duration, "track": track} if 0 <= duration < float("inf") else None
 
 
 def _last_words(log: Path) -> str:

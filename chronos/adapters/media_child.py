@@ -1,6 +1,7 @@
 """Takes the sound out of one media file, in a process of its own that can do nothing else. Run by media.py.
 
-One JSON line comes in on stdin (the job), one goes out on stdout (`codec` and `duration`, or `error` and `message`).
+One JSON line comes in on stdin (the job), one goes out on stdout: `codec`, `duration` and `track`, or `error` and
+`message`.
 It imports next to nothing, so that it starts in a tenth of a second.
 """
 
@@ -10,7 +11,7 @@ import errno
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, BinaryIO
 
 import av
@@ -21,7 +22,9 @@ from av.audio.frame import AudioFrame
 from av.audio.resampler import AudioResampler
 from av.audio.stream import AudioStream
 from av.container import InputContainer
+from av.stream import Disposition
 
+from chronos.adapters.clock import PlayerClock
 from chronos.adapters.confinement import confine, seal
 
 FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,mp3,wav,w64,flac,ogg,aac,mpegts,mpeg,avi,asf,flv,aiff,caf,amr"
@@ -36,6 +39,12 @@ CODECS = (
 
 TOLERANCE = 0.04
 """Seconds that timestamps may be off before silence is put in. Matroska rounds to 0.001, some muxers jitter by 0.02."""
+
+CLOCK_MAY_JUMP = 0x200
+"""FFmpeg's AVFMT_TS_DISCONT."""
+
+MOST_ORDINARY = 2
+"""Channels of which a mix leaves none out."""
 
 SILENCE = bytes(1 << 16)
 
@@ -58,9 +67,10 @@ class Timeline:
         self._resampler: AudioResampler | None = None
         self._shape: tuple[str, str, int] | None = None
 
-    def add(self, frame: AudioFrame, at: float | None) -> None:
-        """Sound that the player plays at `at` (None: right after what came before)."""
+    def add(self, frame: AudioFrame, player: PlayerClock) -> None:
+        """Sound at the player's time; what has no timestamp comes right after what was before."""
         length = frame.samples / frame.sample_rate
+        at = None if frame.time is None else player.place(frame.time, length, self.clock)
         if at is not None and at + length < self.clock - TOLERANCE:
             return  # before the beginning, or told already
         if at is not None and at > self.clock + TOLERANCE:
@@ -69,7 +79,7 @@ class Timeline:
         shape = (frame.format.name, frame.layout.name, frame.sample_rate)
         if shape != self._shape:
             self.flush()
-            self._resampler, self._shape = AudioResampler("s16", "mono", self._rate), shape
+            self._resampler, self._shape = _mono(frame, self._rate), shape
         frame.pts = None
         self._resample(frame)
 
@@ -101,23 +111,31 @@ class Timeline:
         self._out.write(samples)
 
 
-def extract(source: str, sound: str, rate: int, longest: float) -> dict[str, Any]:
-    """Decodes the first audio track of `source` to raw samples in `sound`."""
+def _mono(frame: AudioFrame, rate: int) -> AudioResampler:
+    """FFmpeg leaves the channel for deep effects out of a mix, but in a recording with eight microphones it is one."""
+    several = frame.layout.nb_channels > MOST_ORDINARY
+    return AudioResampler("s16", "mono", rate, options={"lfe_mix_level": "1"} if several else None)
+
+
+def extract(job: dict[str, Any]) -> dict[str, Any]:
+    """Decodes an audio track of the job's source to raw samples in its sound."""
+    rate = job["rate"]
     # The file is opened here and FFmpeg may open nothing: no list or playlist inside can make it read another.
-    with open(source, "rb", buffering=0) as file, open(sound, "wb") as out:
+    with open(job["source"], "rb", buffering=0) as file, open(job["sound"], "wb") as out:
         seal()
         size = os.fstat(file.fileno()).st_size
         if not size:
             raise Unreadable("the file is empty")
         with _open(file) as container:
-            stream = _audio(container)
-            timeline = Timeline(out, rate, longest)
+            stream = _audio(container, job["languages"])
+            timeline = Timeline(out, rate, job["longest"])
             complaint = _decode(container, stream, timeline)
             if not timeline.written:
                 raise Unreadable(f"its audio track holds no sound ({complaint or 'no packets'})")
             if _cut_off(container, stream, size, timeline.clock):
                 raise Unreadable(f"the file is cut off: its sound stops at {timeline.clock:.1f} s before its end")
-            return {"codec": stream.codec_context.codec.canonical_name, "duration": timeline.written / rate}
+            codec, track = stream.codec_context.codec.canonical_name, container.streams.audio.index(stream)
+            return {"codec": codec, "duration": timeline.written / rate, "track": track}
 
 
 def _open(file: BinaryIO) -> InputContainer:
@@ -125,28 +143,40 @@ def _open(file: BinaryIO) -> InputContainer:
     return av.open(file, "r", options=options, metadata_errors="replace")
 
 
-def _audio(container: InputContainer) -> AudioStream:
+def _audio(container: InputContainer, languages: list[str]) -> AudioStream:
     if not container.streams.audio:
         raise Unreadable("there is no audio track in it")
-    stream = container.streams.audio[0]
+    stream = _chosen(container.streams.audio, languages)
     codec = stream.codec_context.name if stream.codec_context else "unknown"
     if codec not in CODECS.split(","):
         raise Unreadable(f"its audio codec is not allowed: {codec}")
     return stream
 
 
+def _chosen(tracks: Sequence[AudioStream], languages: list[str]) -> AudioStream:
+    """The first track in the language; else the one that a player takes."""
+    spoken = [one for one in tracks if one.metadata.get("language", "").lower().split("-")[0] in languages]
+    default = [one for one in tracks if one.disposition & Disposition.default]
+    return (spoken or default or tracks)[0]
+
+
 def _decode(container: InputContainer, stream: AudioStream, timeline: Timeline) -> str:
     """Everything to the timeline; damaged packets are skipped, as players do. Gives the last complaint."""
-    origin = max(0, container.start_time or 0) / 1_000_000  # where a player's clock starts
+    jumps = bool(container.format.flags & CLOCK_MAY_JUMP)
+    clock = PlayerClock(max(0, container.start_time or 0) / 1_000_000, jumps=jumps)
     complaint = ""
-    for packet in container.demux(stream):
+    for packet in container.demux(stream, *(container.streams.video if jumps else ())):
+        if packet.stream is not stream:
+            if packet.dts is not None and packet.time_base:
+                clock.other(float(packet.dts * packet.time_base))
+            continue
         try:
             frames = packet.decode()
         except av.error.InvalidDataError as error:
             complaint = _said(error)
             continue
         for frame in _sound(frames):
-            timeline.add(frame, None if frame.time is None else frame.time - origin)
+            timeline.add(frame, clock)
     timeline.flush()
     return complaint
 
@@ -175,7 +205,7 @@ def _said(error: Exception) -> str:
 def answer(job: dict[str, Any]) -> dict[str, Any]:
     """What came of the job. Errors are told by kind: unreadable, limit, disk."""
     try:
-        return extract(job["source"], job["sound"], job["rate"], job["longest"])
+        return extract(job)
     except Unreadable as error:
         return {"error": "unreadable", "message": str(error)}
     except (Limit, MemoryError, av.error.MemoryError) as error:

@@ -11,11 +11,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import structlog
 from openai import AsyncOpenAI, OpenAIError
 
 from agents.ports import EmbeddingBlocked, EmbeddingBusy, EmbeddingRefused, EmbeddingUnavailable
 from chronos.adapters.openai_client import PROVIDER, Conditions, apportion, fault, nonsense, rest, understood
+from chronos.tokens import vocabulary
 from streams.stage import Answer
+
+log = structlog.get_logger()
 
 _EMBEDDING = Conditions("embedding", EmbeddingRefused, EmbeddingUnavailable, EmbeddingBusy, EmbeddingBlocked)
 
@@ -56,6 +60,7 @@ class OpenAiEmbedder:
         self._client = client
         self.dimensions = dimensions
         self._price = micro_usd_per_million_tokens.get(model, 0)
+        self._vocabulary = vocabulary(model)
         self._manner = next(manner for beginning, manner in MANNERS if model.startswith(beginning))
 
     @property
@@ -73,15 +78,19 @@ class OpenAiEmbedder:
         return hashlib.sha256(json.dumps(asked).encode()).hexdigest()
 
     def quote(self, arguments: Sequence[str]) -> tuple[float, int]:
-        """See streams.stage.PaidCall. Tokens are estimated: only the provider counts them."""
-        tokens = _estimate([self._manner.passage + text for text in arguments])
+        """See streams.stage.PaidCall. Tokens are counted as the model does, or estimated where nobody knows how."""
+        tokens = sum(self._counts([self._manner.passage + text for text in arguments]))
         return tokens, self._cost(tokens)
 
+    def surplus(self, text: str) -> int:
+        """See agents.ports.Embedder."""
+        return self._vocabulary.surplus(self._manner.passage + text)
+
     async def __call__(self, arguments: Sequence[str]) -> list[Answer]:
-        """See streams.stage.PaidCall. A call's tokens are shared out by the length of the texts."""
+        """See streams.stage.PaidCall. A call's tokens are shared out as they are counted here."""
         texts = [self._manner.passage + text for text in arguments]
         vectors, tokens, pause = await self._embed(texts)
-        weights = [len(text.encode()) for text in texts]
+        weights = self._counts(texts)
         costs = apportion(self._cost(tokens), weights)
         shares = zip(vectors, apportion(tokens, weights), costs, strict=True)
         return [Answer(vector, share, cost, pause) for vector, share, cost in shares]
@@ -98,9 +107,22 @@ class OpenAiEmbedder:
     def _cost(self, tokens: int) -> int:
         return round(tokens * self._price / 1_000_000)
 
+    def _counts(self, texts: Sequence[str]) -> list[int]:
+        """The tokens of each text that the model takes."""
+        return [self._vocabulary.count(self._vocabulary.cut(text)) for text in texts]
+
+    def _fitting(self, text: str) -> str:
+        """As much as the model takes. What is left out is said here, and in the fact."""
+        if surplus := self._vocabulary.surplus(text):
+            remedy = "fewer tokens a chunk: CHRONOS_CHUNKING, for texts to come"
+            most = self._vocabulary.most
+            log.warning("text cut to the model's limit", model=self.model, most=most, left_out=surplus, remedy=remedy)
+        return self._vocabulary.cut(text)
+
     async def _embed(self, texts: list[str]) -> tuple[list[bytes], int, float]:
         """The vectors in the order of the texts, the tokens that they cost together, and for how many seconds the
         provider wants no more."""
+        texts = [self._fitting(text) for text in texts]
         parameters: dict[str, Any] = {"dimensions": self.dimensions} if self._manner.shortens else {}
         try:
             response = await self._client.embeddings.with_raw_response.create(
@@ -110,7 +132,8 @@ class OpenAiEmbedder:
             raise fault(error, _EMBEDDING) from error
         answer = understood(response.content, _EMBEDDING)
         vectors = [self._vector(item) for item in _in_order(answer, len(texts))]
-        return vectors, _tokens(answer, texts), rest(response.headers)
+        tokens = _tokens(answer)
+        return vectors, sum(self._counts(texts)) if tokens is None else tokens, rest(response.headers)
 
     def _vector(self, item: dict[str, Any]) -> bytes:
         """The vector as bytes, whichever of the two encodings the server chose.
@@ -146,15 +169,10 @@ def _in_order(answer: dict[str, Any], count: int) -> list[dict[str, Any]]:
     return [items[index] for index in range(count)]
 
 
-def _tokens(answer: dict[str, Any], texts: list[str]) -> int:
-    """What the provider counted; where it does not say, an estimate."""
+def _tokens(answer: dict[str, Any]) -> int | None:
+    """What the provider counted, where it says so."""
     usage = answer.get("usage")
     counted = usage.get("prompt_tokens") if isinstance(usage, dict) else None
     if isinstance(counted, int) and not isinstance(counted, bool) and counted >= 0:
         return counted
-    return _estimate(texts)
-
-
-def _estimate(texts: Sequence[str]) -> int:
-    """Four bytes a token."""
-    return sum(math.ceil(len(text.encode()) / 4) for text in texts)
+    return None

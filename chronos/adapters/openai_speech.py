@@ -5,9 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from openai import AsyncOpenAI, OpenAIError
@@ -16,30 +14,17 @@ from agents.ports import Segment, SpeechBlocked, SpeechBusy, SpeechRefused, Spee
 from chronos.adapters import heard
 from chronos.adapters.openai_client import PROVIDER, Conditions, fault, nonsense, rest, understood
 from chronos.adapters.sound import cut
+from chronos.guard import Guard
+from chronos.languages import code as language
+from chronos.models import SpeechModel, speech_model
 from schemas.transcription import TranscriptSegment
 from streams.stage import Answer
 
 _SPEECH = Conditions("speech", SpeechRefused, SpeechUnavailable, SpeechBusy, SpeechBlocked)
 
-
-@dataclass(frozen=True)
-class Ability:
-    """What a family of models can be asked for. Its parameters are part of a paid result's key."""
-
-    parameters: Mapping[str, Any]
-    language: Literal["language", "languages"] = "language"
-
-
-_TIMED = {"response_format": "verbose_json", "timestamp_granularities": ["word", "segment"]}
-_PLAIN = {"response_format": "json"}
-
-ABILITIES: tuple[tuple[str, Ability], ...] = (
-    (r"whisper", Ability(_TIMED)),
-    (r"^gpt-4o-transcribe-diarize", Ability(_PLAIN | {"chunking_strategy": "auto"})),  # required above 30 s
-    (r"^gpt-transcribe", Ability(_PLAIN, "languages")),
-    (r"", Ability(_PLAIN)),
-)
-"""By the model's name; the first pattern found in it counts. Source: openai's TranscriptionCreateParams."""
+CONTEXT = 400
+"""Characters of what was said before. Whisper listens to the last 224 tokens of a prompt; more would be for nothing,
+and of much less a name that was said a sentence ago is not in it."""
 
 
 class OpenAiSpeech:
@@ -53,15 +38,23 @@ class OpenAiSpeech:
         model: str,
         *,
         micro_usd_per_minute: Mapping[str, int],
-        sound: Callable[[Segment], bytes] = cut,
+        can: SpeechModel | None = None,
+        context: bool = False,
+        guard: Guard | None = None,
     ) -> None:
-        """A model without a price costs nothing: it runs at home."""
+        """A model without a price costs nothing: it runs at home.
+
+        Args:
+            can: None: what is known of the model.
+            context: calls are told how the one before ended, where the model takes that; see docs/decisions/0020.
+        """
         self.model = model
         self.provider = client.base_url.host
         self._client = client
         self._price = micro_usd_per_minute.get(model, 0)
-        self._sound = sound
-        self._ability = next(ability for pattern, ability in ABILITIES if re.search(pattern, model))
+        self._can = can or speech_model(model)
+        self._guard = guard or Guard()
+        self.context = CONTEXT if context and self._can.prompt else 0
 
     async def close(self) -> None:
         """Closes the connections to the provider."""
@@ -70,7 +63,9 @@ class OpenAiSpeech:
     def key(self, segment: Segment) -> str:
         """See streams.stage.PaidCall. By the place in the source, not by the bytes that an encoder made of it."""
         place = [segment.source_sha256, round(segment.start * 1000), round(segment.end * 1000)]
-        asked = ["speech", PROVIDER, self.model, language(segment.language), dict(self._ability.parameters), *place]
+        asked = ["speech", PROVIDER, self.model, language(segment.language), self._can.parameters(), *place]
+        asked += [{"track": segment.track}] if segment.track else []  # the first was the only one, once
+        asked += [{"before": segment.before}] if segment.before else []
         return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
 
     def quote(self, arguments: Sequence[Segment]) -> tuple[float, int]:
@@ -92,14 +87,19 @@ class OpenAiSpeech:
     def hear(self, segment: Segment, result: bytes) -> tuple[list[TranscriptSegment], str | None]:
         """See agents.ports.Speech."""
         answer = json.loads(result)
-        return heard.passages(answer, segment.start, segment.end), heard.language(answer) or language(segment.language)
+        spoken = heard.language(answer) or language(segment.language)
+        timed = heard.passages(answer, segment.start, segment.end, call=segment.index + 1, guard=self._guard)
+        return timed, spoken
 
     async def _ask(self, segment: Segment) -> tuple[bytes, float]:
         """The answer's body, and for how many seconds the provider wants no more."""
-        parameters = dict(self._ability.parameters)
-        if spoken := language(segment.language):
-            parameters[self._ability.language] = [spoken] if self._ability.language == "languages" else spoken
-        sound = await asyncio.to_thread(self._sound, segment)
+        parameters = self._parameters(segment)
+        sound = await asyncio.to_thread(cut, segment)
+        if len(sound) > self._can.largest:
+            raise SpeechRefused(
+                f"{self.model} takes {self._can.largest} bytes a call, and {segment.start:.0f} to {segment.end:.0f} s "
+                f"are {len(sound)}: set a smaller `longest` in CHRONOS_CUTTING"
+            )
         try:
             response = await self._client.audio.transcriptions.with_raw_response.create(
                 file=("segment.wav", sound, "audio/wav"), model=self.model, **parameters
@@ -108,8 +108,11 @@ class OpenAiSpeech:
             raise fault(error, _SPEECH) from error
         return bytes(response.content), rest(response.headers)
 
-
-def language(hint: str | None) -> str | None:
-    """A producer's hint as ISO 639-1, or None where it is none: a wrong hint must not fail a video."""
-    match = re.fullmatch(r"([A-Za-z]{2})([-_][A-Za-z0-9_-]+)?", (hint or "").strip())
-    return match[1].lower() if match else None
+    def _parameters(self, segment: Segment) -> dict[str, Any]:
+        """Beside file and model."""
+        parameters = self._can.parameters()
+        if (spoken := language(segment.language)) and self._can.language:
+            parameters[self._can.language] = [spoken] if self._can.language == "languages" else spoken
+        if segment.before:
+            parameters["prompt"] = segment.before
+        return parameters

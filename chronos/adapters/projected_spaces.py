@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 
 from agents.ports import Embedder, EmbeddingRefused
 from chronos.embedders import Embedders, parts_of
+from chronos.tokens import vocabulary
 from streams.postgres import Pool, load_queries, patiently
 
 SQL = load_queries("projections.sql", "spaces.sql")
@@ -40,6 +42,10 @@ class ProjectedSpaces:
                 else "every embedding space is retired: `chronos embeddings build` fills one"
             )
         return names
+
+    def counter(self, space: str) -> Callable[[str], int] | None:
+        known = vocabulary(parts_of(space)[0])
+        return known.count if known.encoding else None
 
     async def embedder(self, space: str) -> Embedder | None:
         if (await self._states()).get(space) == "retired":

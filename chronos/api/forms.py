@@ -95,6 +95,7 @@ class Video(Form):
 
 
 class VideoDetail(Video):
+    language: str | None = Field(description="Of its newest transcript.")
     original_filename: str | None
     storage_path: str | None
     codec: str | None
@@ -124,6 +125,9 @@ class Passage(Form):
     start: float
     end: float
     text: str
+    speaker: str | None = Field(
+        default=None, description="Where the model tells speakers apart: a letter and the number of the call, A1."
+    )
 
 
 class Transcript(Form):
@@ -254,6 +258,22 @@ class Failure(Form):
 
 class Failures(Form):
     failures: list[Failure]
+
+
+class FailureGroup(Form):
+    """Failures of one function by one error."""
+
+    function: str
+    error_type: str
+    retryable: bool
+    failures: int
+    last_at: datetime
+    messages: int = Field(description="How many different ones there are.")
+    most_said: list[str] = Field(description="Three of them at most.")
+
+
+class FailureGroups(Form):
+    groups: list[FailureGroup]
 
 
 class SpaceState(Form):

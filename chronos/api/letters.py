@@ -7,9 +7,9 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query
 
-from chronos import deadletters, plans, showing
+from chronos import app, browsing, deadletters, plans, showing
+from chronos.api import logs, wishes
 from chronos.api import system_forms as forms
-from chronos.api import wishes
 from chronos.api.background import Progress
 from chronos.api.desk import GOES_ON, At, Desk
 from chronos.api.problems import RESPONSES
@@ -57,7 +57,12 @@ async def letter(
     has: Has, _: Overseeing, letter: Annotated[str, Path(max_length=40, description="Its place, as 3@17.")]
 ) -> forms.WholeLetter:
     """One letter: where it came from, why it is here, its headers and its bytes; long ones are cut."""
-    return forms.WholeLetter.model_validate(_shown(whole_json(await deadletters.letter(has.settings, letter))))
+    found = await deadletters.letter(has.settings, letter)
+    seen = browsing.see(app.codec(await app.topic_ids(has.settings)), found.original())
+    said = logs.event(seen)
+    return forms.WholeLetter.model_validate(
+        {**_shown(whole_json(found)), "payload": said.payload, "problem": said.problem}
+    )
 
 
 def _shown(value: Any) -> Any:

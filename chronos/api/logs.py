@@ -23,6 +23,8 @@ from streams.postgres import load_queries
 
 PAGES = load_queries("projections.sql", "pages.sql")
 
+LOG = "With what stands on the log, which takes a while to read; else what the journal knows, at once."
+
 router = APIRouter(prefix="/v1", responses=RESPONSES)
 
 
@@ -100,7 +102,9 @@ def event(seen: browsing.Seen) -> forms.LogEvent:
 
 
 @router.get("/runs/{run_id}/trace", tags=["runs"])
-async def trace(has: Has, key: Reading, run_id: UUID) -> forms.Timeline:
+async def trace(
+    has: Has, key: Reading, run_id: UUID, log: Annotated[bool, Query(description=LOG)] = True
+) -> forms.Timeline:
     """A run as a timeline, from its request to its last event: what each function did, paid, remembered and said."""
     row = await has.pool.fetchrow(PAGES["runs"], run_id, whose(key, None), None)
     if row is None:
@@ -108,10 +112,14 @@ async def trace(has: Has, key: Reading, run_id: UUID) -> forms.Timeline:
     video = (row["creator_id"], row["video_id"])
     stages, said = await asyncio.gather(
         has.pool.fetch(browsing.SQL["stages"], *video, run_id),
-        browsing.of_video(has.settings, has.pool, video, str(run_id)),
+        browsing.of_video(has.settings, has.pool, video, str(run_id)) if log else _nothing(),
     )
     spends = await has.pool.fetch(browsing.SQL["spends"], [stage["input_id"] for stage in stages])
     drawn = timeline.draw(
         [dict(stage) for stage in stages], [dict(spend) for spend in spends], [(one, event(one)) for one in said.seen]
     )
     return forms.Timeline(run=pages.Run.of(row), stages=drawn.stages, others=drawn.others, cut=said.cut)
+
+
+async def _nothing() -> browsing.Page:
+    return browsing.Page([], 0, False)

@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 import mimetypes
-import os
 import re
-from collections.abc import AsyncIterator
 from http import HTTPStatus
-from typing import BinaryIO
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response, StreamingResponse
 
-from agents.ports import ObjectMissing, OutsideStore
+from agents.ports import ObjectMissing, OutsideStore, StorageBusy, StorageRefused, StorageUnavailable
 from chronos import app
-from chronos.adapters.links import is_link
 from chronos.api import reading
 from chronos.api.problems import RESPONSES, Refused
 from chronos.api.reading import Name
 from chronos.api.resources import Has, Reading
 
-BLOCK = 256 * 1024
 RANGE = re.compile(r"bytes=(\d*)-(\d*)")
 
 router = APIRouter(prefix="/v1", tags=["videos"], responses=RESPONSES)
@@ -29,36 +23,39 @@ router = APIRouter(prefix="/v1", tags=["videos"], responses=RESPONSES)
 
 @router.get("/videos/{creator}/{video}/media", response_class=StreamingResponse)
 async def media(request: Request, has: Has, key: Reading, creator: Name, video: Name) -> Response:
-    """The file that was transcribed, if it is in the store; what is behind a link is not handed on."""
+    """The file that was transcribed, if it is in a store; what is behind a link is not handed on."""
     known = await reading.video(has, key, creator, video)
-    path = known.storage_path
-    if path is None or is_link(path):
-        raise Refused(
-            HTTPStatus.NOT_FOUND, "this video is behind a link, or was never asked for: it is not in the store"
-        )
+    if (path := known.storage_path) is None:
+        raise Refused(HTTPStatus.NOT_FOUND, "this video was never asked for: it is in no store")
+    store = app.store(has.settings)
     try:
-        file = await asyncio.to_thread(app.store(has.settings).open, path)
+        found = await store.look(path)
     except (ObjectMissing, OutsideStore) as error:
         raise Refused(HTTPStatus.NOT_FOUND, str(error)) from error
-    return served(file, mimetypes.guess_type(path)[0] or "application/octet-stream", request.headers.get("range"))
-
-
-def served(file: BinaryIO, kind: str, wanted: str | None) -> Response:
-    """Closes the file when it is sent."""
-    size = os.fstat(file.fileno()).st_size
-    headers = {"Accept-Ranges": "bytes", "Content-Disposition": "inline"}
-    span = part(wanted, size)
+    except (StorageRefused, StorageUnavailable, StorageBusy) as error:
+        raise Refused(HTTPStatus.SERVICE_UNAVAILABLE, str(error)) from error
+    wanted = request.headers.get("range")
+    span = part(wanted, found.size)
     if span is None:
-        file.close()
-        return Response(
-            status_code=HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE, headers={"Content-Range": f"bytes */{size}"}
-        )
+        return _not_there(found.size)
+    headers = _headers(span, found.size, partial=bool(wanted and RANGE.fullmatch(wanted)))
+    status = HTTPStatus.PARTIAL_CONTENT if "Content-Range" in headers else HTTPStatus.OK
+    kind = mimetypes.guess_type(path)[0] or "application/octet-stream"
+    blocks = store.part(path, found, *span) if found.size else iter(())
+    return StreamingResponse(blocks, status, headers, kind)
+
+
+def _headers(span: tuple[int, int], size: int, *, partial: bool) -> dict[str, str]:
     first, last = span
-    headers["Content-Length"] = str(last - first + 1)
-    status = HTTPStatus.OK
-    if wanted and RANGE.fullmatch(wanted):
-        status, headers["Content-Range"] = HTTPStatus.PARTIAL_CONTENT, f"bytes {first}-{last}/{size}"
-    return StreamingResponse(_blocks(file, first, last), status, headers, kind)
+    headers = {"Accept-Ranges": "bytes", "Content-Disposition": "inline", "Content-Length": str(last - first + 1)}
+    return headers | {"Content-Range": f"bytes {first}-{last}/{size}"} if partial else headers
+
+
+def _not_there(size: int) -> Response:
+    """For a part that the file does not reach."""
+    return Response(
+        status_code=HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE, headers={"Content-Range": f"bytes */{size}"}
+    )
 
 
 def part(wanted: str | None, size: int) -> tuple[int, int] | None:
@@ -71,12 +68,3 @@ def part(wanted: str | None, size: int) -> tuple[int, int] | None:
         return (max(0, size - int(found[2])), size - 1) if int(found[2]) else None
     first, last = int(found[1]), min(int(found[2] or size - 1), size - 1)
     return (first, last) if first <= last else None
-
-
-async def _blocks(file: BinaryIO, first: int, last: int) -> AsyncIterator[bytes]:
-    with file:
-        await asyncio.to_thread(file.seek, first)
-        left = last - first + 1
-        while left and (block := await asyncio.to_thread(file.read, min(BLOCK, left))):
-            left -= len(block)
-            yield block

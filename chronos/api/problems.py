@@ -21,6 +21,7 @@ from chronos.conditions import BadCondition
 from chronos.costs import TooMuch
 from chronos.deleting import NotGone
 from chronos.embedders import NoSuchSpace
+from chronos.exporting import TooFewChapters
 from chronos.letters import AnotherAtWork, NoSuchLetter
 from chronos.moments import NoMoment
 from chronos.offsets import BadWay
@@ -50,6 +51,7 @@ STATUS: dict[type[Exception], HTTPStatus] = {
     NothingMeant: HTTPStatus.NOT_FOUND,
     NothingToRetry: HTTPStatus.NOT_FOUND,
     RunIsOver: HTTPStatus.CONFLICT,
+    TooFewChapters: HTTPStatus.CONFLICT,
     PlanIsStale: HTTPStatus.CONFLICT,
     AnotherAtWork: HTTPStatus.CONFLICT,
     TooDifferent: HTTPStatus.CONFLICT,

@@ -118,11 +118,19 @@ async def failures(
     key: Reading,
     creator: Creator = None,
     function: Annotated[str | None, Query(max_length=200)] = None,
+    error_type: Annotated[str | None, Query(max_length=200, alias="errorType")] = None,
     limit: Limit = 50,
 ) -> forms.Failures:
     """What failed and still stands, the newest first."""
-    rows = await has.pool.fetch(SQL["failures"], whose(key, creator), function, limit)
+    rows = await has.pool.fetch(SQL["failures"], whose(key, creator), function, error_type, limit)
     return forms.Failures(failures=[forms.Failure.of(row) for row in rows])
+
+
+@router.get("/failures/groups", tags=["failures"])
+async def failure_groups(has: Has, key: Reading, creator: Creator = None) -> forms.FailureGroups:
+    """What failed and still stands, by function and error, the most frequent first."""
+    rows = await has.pool.fetch(SQL["failure_groups"], whose(key, creator))
+    return forms.FailureGroups(groups=[forms.FailureGroup.of(row) for row in rows])
 
 
 @router.get("/spaces", tags=["search"])

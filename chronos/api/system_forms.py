@@ -239,6 +239,8 @@ class WholeLetter(Form):
     headers: list[Header]
     key: Bytes
     value: Bytes
+    payload: dict[str, Any] | None = Field(description="What it says, where it can be read by now.")
+    problem: str | None = Field(description="Why it cannot be read by now.")
 
 
 class Standing(Form):

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
+from uuid import UUID
 
 from pydantic import ConfigDict, Field
 
@@ -52,10 +53,12 @@ class Retries(Confirmed):
     error_type: Text | None = None
     since: Moment | None = None
     before: Moment | None = None
+    failures: list[UUID] = Field(default=[], max_length=10_000, description="Only these, by their event ids.")
     even_over: bool = Field(default=False, description="Also what was retried or completed since.")
 
     def wish(self) -> Retry:
-        chosen = Filter(self.function, self.error_type, self.creator, at(self.since), at(self.before))
+        ids = frozenset(map(str, self.failures))
+        chosen = Filter(self.function, self.error_type, self.creator, at(self.since), at(self.before), ids)
         return Retry(chosen, self.video, self.even_over)
 
 

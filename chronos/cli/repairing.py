@@ -1,9 +1,10 @@
-"""Commands that mend what went wrong: `retry` and `deadletters`."""
+"""Commands that mend what went wrong: `retry`, `rerun` and `deadletters`."""
 
 from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime
+from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from chronos.config import Settings
     from chronos.failures import Plan
+    from chronos.rerunning import Plan as Rerun
     from chronos.retrying import Outcome, Wish
 
 PANEL = "Mending"
@@ -31,8 +33,17 @@ chronos retry how-tides-work --creator ada --execute                 one video
 chronos retry --function transcribe-video --error-type SpeechUnavailable --since 2h --execute"""
 
 
+class Stage(StrEnum):
+    """From where on a video is processed anew."""
+
+    transcribe = "transcribe"
+    embed = "embed"
+
+
 def register(app: typer.Typer) -> None:
     app.command(rich_help_panel=PANEL, epilog=EXAMPLES)(retry)
+    example = "Example: chronos rerun how-tides-work --creator ada --stage embed --execute"
+    app.command(rich_help_panel=PANEL, epilog=example)(rerun)
     app.add_typer(letters.group(), name="deadletters", rich_help_panel=PANEL)
 
 
@@ -44,6 +55,7 @@ def retry(
     error_type: Annotated[str | None, typer.Option(help="Only this error, e.g. SpeechUnavailable.")] = None,
     since: Annotated[str | None, typer.Option(help="Only what failed since: 2h, 3d, or an ISO time.")] = None,
     before: Annotated[str | None, typer.Option(help="Only what failed before.")] = None,
+    failure: Annotated[list[str] | None, typer.Option(help="Only this one, by its event id. May be repeated.")] = None,
     even_over: Annotated[bool, typer.Option("--all", help="Also what was retried or completed since.")] = False,
     execute: Annotated[bool, typer.Option("--execute", help="Send. Without this it is only shown.")] = False,
     reason: Annotated[str | None, typer.Option(help="Why: it goes on the log.")] = None,
@@ -59,7 +71,8 @@ def retry(
     from chronos.failures import Filter
 
     _check_function(function)
-    chosen = Filter(function, error_type, creator, instant(since), instant(before))
+    ids = frozenset(failure or ())
+    chosen = Filter(function, error_type, creator, instant(since), instant(before), ids)
     state: State = ctx.obj
     wish = retrying.Wish(chosen, video, even_over)
     plan, done = asyncio.run(_retry(state.settings(), wish, reason, do=execute))
@@ -85,6 +98,46 @@ async def _retry(settings: Settings, wish: Wish, reason: str | None, *, do: bool
             return plan, None
         with bar() as progress:
             return plan, await retrying.execute(settings, pool, plan, reason, progress)
+
+
+def rerun(
+    ctx: typer.Context,
+    video: Annotated[str, typer.Argument(metavar="VIDEO", help="Id of a video.")],
+    creator: Annotated[str | None, typer.Option("--creator", "-c", help="Whose, if several have one.")] = None,
+    stage: Annotated[Stage, typer.Option(help="Send the request again, or embed the newest transcript again.")] = (
+        Stage.transcribe
+    ),
+    execute: Annotated[bool, typer.Option("--execute", help="Send. Without this it is only shown.")] = False,
+    plan: Annotated[str | None, typer.Option(metavar="NAME", help="Only if it is still this plan.")] = None,
+    reason: Annotated[str | None, typer.Option(help="Why: it goes on the log.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Process a video anew, whatever became of it before; what is bought already is not bought again."""
+    from chronos import plans, rerunning
+
+    state: State = ctx.obj
+    settings = state.settings()
+    found = asyncio.run(_plan_rerun(settings, video, creator, stage))
+    plans.check(found, plan)
+    sent = asyncio.run(rerunning.execute(settings, found, reason)) if execute else None
+    said = {"executed": execute, **found.to_json()} | ({"sent": sent} if sent else {})
+    if as_json:
+        print_json(said)
+        return
+    cost = "unknown" if said["unknown"] else dollars(said["costMicroUsd"])
+    out().print(f"{said['remembered']} paid results remembered, {said['paidCalls']} calls to pay: {cost}")
+    if sent:
+        out().print(f"[green]✓[/] sent: run {sent['runId']}")
+    else:
+        out().print(f"plan [bold]{found.id}[/]: nothing was done; --execute --plan {found.id} does it")
+
+
+async def _plan_rerun(settings: Settings, video: str, creator: str | None, stage: Stage) -> Rerun:
+    from chronos import app, queries, rerunning
+
+    async with app.projection_pool(settings, most=2) as pool:
+        whose = creator or (await queries.status(pool, video, None))["creatorId"]
+        return await rerunning.plan(settings, pool, (whose, video), stage.value)
 
 
 def _show(plan: Plan, done: Outcome | None) -> None:

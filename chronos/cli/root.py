@@ -14,6 +14,8 @@ from chronos.cli import (
     deleting,
     embeddings,
     events,
+    exporting,
+    importing,
     looking,
     operating,
     rebuilding,
@@ -97,6 +99,7 @@ for part in (
     stack,
     working,
     videos,
+    exporting,
     deleting,
     events,
     looking,
@@ -104,6 +107,7 @@ for part in (
     rewinding,
     rebuilding,
     embeddings,
+    importing,
     operating,
 ):
     part.register(app)

@@ -113,6 +113,7 @@ def _unknown(creator_id: str, video_id: str) -> dict[str, Any]:
         "status": "pending",
         "title": None,
         "durationSeconds": None,
+        "language": None,
         "costMicroUsd": 0,
         "error": None,
     }

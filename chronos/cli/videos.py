@@ -111,7 +111,8 @@ def transcript(ctx: typer.Context, video: VideoArgument, creator: Creator = None
         print_json(found)
         return
     for one in found["segments"]:
-        out().print(f"[cyan]{clock(one['start']):>7}[/]  {_plain(one['text'])}")
+        who = f"[bold]{_plain(one['speaker'])}[/] " if one.get("speaker") else ""
+        out().print(f"[cyan]{clock(one['start']):>7}[/]  {who}{_plain(one['text'])}")
 
 
 def watch(ctx: typer.Context, video: VideoArgument, creator: Creator = None, as_json: Json = False) -> None:
@@ -204,12 +205,18 @@ def videos_table(rows: list[dict[str, Any]]) -> Table:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table("video", "creator", "title", "length", "status", "cost", box=None, header_style="bold")
+    table = Table("video", "creator", "title", "length", "language", "status", "cost", box=None, header_style="bold")
     for row in rows:
         said = Text(row["status"], COLOURS.get(row["status"], "yellow"))
         if row["error"]:
             said.append(f": {row['error']['message']}", "default")
-        cells = (row["videoId"], row["creatorId"], row["title"] or "", clock(row["durationSeconds"]))
+        cells = (
+            row["videoId"],
+            row["creatorId"],
+            row["title"] or "",
+            clock(row["durationSeconds"]),
+            row["language"] or "",
+        )
         table.add_row(*(Text(cell) for cell in cells), said, dollars(row["costMicroUsd"]))
     return table
 

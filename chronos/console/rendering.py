@@ -25,6 +25,8 @@ PAGES = (
     ("/search", "Search", "s"),
     ("/send", "Send", "e"),
     ("/functions", "Functions", "f"),
+    ("/failures", "Failures", "x"),
+    ("/rewind", "Rewind", "r"),
     ("/log", "Log", "l"),
     ("/usage", "Usage", "u"),
     ("/health", "Health", "h"),

@@ -7,9 +7,26 @@ from pathlib import Path
 from fastapi import FastAPI
 from starlette.staticfiles import StaticFiles
 
-from chronos.console import functions, health, log, overview, searching, sending, sessions, usage, videos
+from chronos.console import (
+    changing,
+    failures,
+    functions,
+    health,
+    letters,
+    log,
+    overview,
+    rewinding,
+    searching,
+    sending,
+    sessions,
+    usage,
+    videos,
+)  # fmt: skip
 
-PAGES = (overview, videos, sending, searching, functions, log, usage, health, sessions)
+PAGES = (
+    overview, videos, changing, sending, searching, functions, failures, letters, rewinding, log, usage, health,
+    sessions,
+)  # fmt: skip
 
 
 def include(app: FastAPI) -> None:

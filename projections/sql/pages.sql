@@ -23,6 +23,12 @@ LIMIT $6 + 1
 SELECT
     v.creator_id, v.video_id, v.run_id, v.status, v.title, v.duration_seconds, v.error, v.requested_at, v.changed_at,
     v.original_filename, v.storage_path, v.codec, v.source_bytes, v.source_sha256,
+    (
+        SELECT t.language FROM transcripts AS t
+        WHERE (t.creator_id, t.video_id) = (v.creator_id, v.video_id)
+        ORDER BY t.made_version DESC
+        LIMIT 1
+    ) AS language,
     coalesce(v.searchable, false) AS searchable,
     coalesce((
         SELECT sum(u.cost_micro_usd) FROM usage AS u
@@ -84,6 +90,7 @@ FROM failures AS f
 WHERE
     ($1::text IS NULL OR f.creator_id = $1)
     AND ($2::text IS NULL OR f.function = $2)
+    AND ($3::text IS NULL OR f.error_type = $3)
     AND CASE
         WHEN f.function = 'send-webhooks' -- it is not the video that failed
         THEN journal.newest_ending(f.function, f.creator_id, f.video_id, f.run_id) = 'failed'
@@ -93,7 +100,43 @@ WHERE
         ), true)
     END
 ORDER BY f.failed_at DESC, f.event_id
-LIMIT $3
+LIMIT $4
+
+-- name: failure_groups
+-- What failed and still stands, by function and error, with the three messages of each that are said most.
+WITH said AS (
+    SELECT
+        f.function, f.error_type, f.error_message, bool_and(f.retryable) AS retryable,
+        count(*) AS failures, max(f.failed_at) AS last_at
+    FROM failures AS f
+    WHERE
+        ($1::text IS NULL OR f.creator_id = $1)
+        AND CASE
+            WHEN f.function = 'send-webhooks' -- it is not the video that failed
+            THEN journal.newest_ending(f.function, f.creator_id, f.video_id, f.run_id) = 'failed'
+            ELSE coalesce((
+                SELECT coalesce(v.status = 'failed' AND v.run_id = f.run_id, false) FROM videos AS v
+                WHERE (v.creator_id, v.video_id) = (f.creator_id, f.video_id)
+            ), true)
+        END
+    GROUP BY f.function, f.error_type, f.error_message
+)
+SELECT
+    function, error_type, bool_and(retryable) AS retryable, sum(failures)::bigint AS failures,
+    max(last_at) AS last_at, count(*) AS messages,
+    (array_agg(error_message ORDER BY failures DESC, error_message))[1:3] AS most_said
+FROM said
+GROUP BY function, error_type
+ORDER BY 4 DESC, function, error_type
+LIMIT 200
+
+-- name: run_states
+-- What has become of some runs.
+SELECT status, count(*) AS runs
+FROM runs
+WHERE run_id = ANY($1::uuid[]) AND status IS NOT NULL
+GROUP BY status
+ORDER BY status
 
 -- name: folded
 -- Whether the tables hold what stands at a place of the log.

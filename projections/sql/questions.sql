@@ -29,6 +29,12 @@ ORDER BY v.creator_id, v.video_id
 SELECT
     v.video_id, v.creator_id, v.run_id, v.status, v.title, v.duration_seconds, v.error, v.searchable,
     v.requested_at, v.changed_at,
+    (
+        SELECT t.language FROM transcripts AS t
+        WHERE (t.creator_id, t.video_id) = (v.creator_id, v.video_id)
+        ORDER BY t.made_version DESC
+        LIMIT 1
+    ) AS language,
     coalesce((
         SELECT sum(u.cost_micro_usd) FROM usage AS u
         WHERE (u.creator_id, u.video_id) = (v.creator_id, v.video_id) AND NOT u.memoized
@@ -44,6 +50,17 @@ FROM transcripts
 WHERE video_id = $1 AND ($2::text IS NULL OR creator_id = $2)
 ORDER BY made_version DESC
 LIMIT 1
+
+-- name: served_vectors
+-- The chunks of a video that search uses, each with its vector.
+SELECT c.start_seconds, c.end_seconds, e.embedding
+FROM served AS s
+JOIN chunks AS c USING (creator_id, video_id, chunk_set_id)
+JOIN embeddings AS e
+    ON (e.space, e.creator_id, e.video_id, e.chunk_set_id, e."index")
+    = (s.space, s.creator_id, s.video_id, s.chunk_set_id, c."index")
+WHERE s.creator_id = $1 AND s.video_id = $2
+ORDER BY c."index"
 
 -- name: run_status
 SELECT status, error FROM runs
@@ -72,7 +89,8 @@ FROM usage WHERE run_id = ANY($1::uuid[])
 
 -- name: failures
 -- Failures with what their video has come to, and what a retry could cost: how long it is, and how much of it any of its
--- runs has used of these models' results, which the journal keeps. $1: also those that no longer stand.
+-- runs has used of these models' results, which the journal keeps. $1: also those that no longer stand. $6: speech models of
+-- single creators.
 SELECT
     f.event_id, f.creator_id, f.video_id, f.run_id, f.function, f.attempts, f.error_type, f.error_message, f.retryable,
     f.topic, f."partition", f."offset", f.failed_at,
@@ -98,7 +116,8 @@ LEFT JOIN LATERAL (
 LEFT JOIN LATERAL (
     SELECT max(used) AS most FROM (
         SELECT sum(quantity) AS used FROM usage
-        WHERE (usage.creator_id, usage.video_id) = (f.creator_id, f.video_id) AND kind = 'audioSeconds' AND model = $4
+        WHERE (usage.creator_id, usage.video_id) = (f.creator_id, f.video_id) AND kind = 'audioSeconds'
+            AND model = coalesce($6::jsonb ->> f.creator_id, $4)
         GROUP BY run_id
     ) AS by_run
 ) AS heard ON true

@@ -11,8 +11,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import pytest
+from playwright.async_api import Browser
 
 from chronos.devstack.ports import free_port
+from tests.browser import browsing
 from tests.stack import Hands, Stack, new_stack
 
 
@@ -48,10 +50,18 @@ def serving(stack: Stack, **more: str) -> Iterator[Served]:
         process = subprocess.Popen(command, env=stack.environment() | more, stdout=subprocess.PIPE, stderr=log)
     with process:
         assert process.stdout
-        said = json.loads(process.stdout.readline())
-        yield Served(str(said["url"]).removesuffix("/v1").replace("127.0.0.1", "localhost"), process.pid)
-        process.send_signal(signal.SIGTERM)
-        process.wait(20)
+        try:
+            said = json.loads(process.stdout.readline())
+            yield Served(str(said["url"]).removesuffix("/v1").replace("127.0.0.1", "localhost"), process.pid)
+        finally:  # else a test that fails would wait for a server that nobody stops
+            process.send_signal(signal.SIGTERM)
+            process.wait(20)
+
+
+@pytest.fixture
+async def browser() -> AsyncIterator[Browser]:
+    async with browsing() as browser:
+        yield browser
 
 
 @pytest.fixture(scope="module")

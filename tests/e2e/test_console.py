@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import shlex
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -12,7 +11,7 @@ from playwright.async_api import Browser, expect
 
 from chronos.graph import graph
 from chronos.pipeline import FUNCTIONS
-from tests.browser import SIZES, Look, browsing, executable, visiting
+from tests.browser import SIZES, Look, executable, visiting
 from tests.e2e.test_rewind import chronos, videos
 from tests.films import film, noise
 from tests.stack import Hands, Stack, until
@@ -21,14 +20,9 @@ pytestmark = pytest.mark.skipif(executable() is None, reason="no Chromium on thi
 
 PAGES = [
     "/", "/videos", "/videos?creator=nobody", "/send", "/search", "/functions", "/log",
-    "/log?topic=transcribe.requested", "/usage", "/health",
+    "/log?topic=transcribe.requested", "/usage", "/health", "/failures", "/failures/deadletters",
+    "/rewind?group=projection",
 ]  # fmt: skip
-
-
-@pytest.fixture
-async def browser() -> AsyncIterator[Browser]:
-    async with browsing() as browser:
-        yield browser
 
 
 async def test_a_video_is_sent_from_the_form_watched_searched_and_played_at_the_second(
@@ -119,7 +113,10 @@ async def test_the_overview_and_the_functions_show_all_functions_at_work(url: st
 
 async def test_what_a_page_says_to_type_in_a_terminal_is_a_command(stack: Stack, url: str, browser: Browser):
     async with visiting(browser, url) as visit:
-        for path in ("/functions", "/log", "/log?topic=transcribe.requested", "/usage?creator=creator-0"):
+        for path in (
+            "/functions", "/log", "/log?topic=transcribe.requested", "/usage?creator=creator-0", "/failures",
+            "/failures/deadletters", "/rewind?group=projection",
+        ):  # fmt: skip
             await visit.page.goto(path)
             typed = await visit.page.locator(".command code").inner_text()
             said = await chronos(stack, *shlex.split(typed)[1:])
@@ -136,6 +133,5 @@ async def test_every_page_is_without_fault(hands: Hands, url: str, browser: Brow
             await visit.shoot(f"{path.strip('/').replace('/', '-').replace('?', '-') or 'overview'}-{look}")
             assert await visit.serious_faults() == []
             assert sum(visit.weights.values()) < 100_000, visit.weights
-            wide = await visit.page.evaluate("document.documentElement.scrollWidth - innerWidth")
-            assert wide <= 0, f"{path} is {wide} pixels too wide"
+            assert await visit.too_wide() <= 0, f"{path} is too wide"
         assert not visit.trouble

@@ -44,9 +44,11 @@ def test_every_page_is_followed() -> None:
         "change-the-embedding-model",
         "recover-from-a-lost-database",
         "delete-a-video",
+        "stores",  # tests/e2e/test_stores.py
         "webhooks",  # tests/e2e/test_webhooks.py
         "send-events",
         "run-in-production",  # tests/e2e/test_production.py, and tests/unit/test_deploy.py
+        "from-inngest",  # tests/e2e/test_import.py
     }
     assert {page.stem for page in PAGES.glob("*.md")} == followed
 

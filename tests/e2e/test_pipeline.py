@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from chronos import queries
+from chronos import app, queries
 from chronos.cancelling import cancel
 from chronos.devstack.kafka import kafka_tool
 from chronos.searching import search
 from chronos.verifying import verify
 from schemas.batch import EmbeddingsBatchReprocess
+from schemas.embedding import ChunksEmbedded
 from tests.films import film, noise
 from tests.stack import Hands, Stack, until
 
@@ -51,6 +52,21 @@ async def test_the_same_video_sent_again_is_not_paid_for_again(hands: Hands, sta
     assert (again["status"], other["status"], other["costMicroUsd"]) == ("completed", "completed", 0)
     assert len(stack.provider.bill()) == paid
     assert stack.provider.bought_twice() == []
+
+
+async def test_what_the_embedding_model_does_not_take_is_said_in_the_fact(hands: Hands, stack: Stack, tmp_path: Path):
+    stack.provider.say("မြန်မာစာ" * 600)  # 9,600 tokens in 4,800 letters; the provider refuses what is above 8,191
+    path = await hands.upload(lecture(tmp_path, 2.5), "ada")
+    sent = await hands.ask("burmese", "ada", path)
+    assert (await hands.ending(sent))["status"] == "completed"
+    (chunk,) = await hands.pool.fetch("SELECT tokens FROM chunks WHERE video_id = 'burmese'")
+    assert chunk["tokens"] == 9600
+    codec = app.codec(await app.topic_ids(hands.settings))
+    facts = [codec.read(record).event for record in await hands.embedded(1)]
+    left_out = [
+        v.left_out for f in facts if isinstance(f, ChunksEmbedded) and f.video_id == "burmese" for v in f.vectors
+    ]
+    assert left_out == [9600 - 8191]
 
 
 async def test_a_long_video_is_heard_piece_by_piece_in_order(hands: Hands, stack: Stack, tmp_path: Path):

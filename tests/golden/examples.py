@@ -74,6 +74,7 @@ EXAMPLES: list[Event] = [
         segments=[Span(index=0, start=0.0, end=44.5), Span(index=1, start=45.25, end=99.0)],
         pauses=[Pause(start=44.5, end=45.25), Pause(start=98.75, end=3600.125)],
         listener="loudness/1 0.02 0.3 -70.0 -35.0 6.0 12.0",
+        track=1,
     ),
     SegmentTranscribed(
         **WHO,
@@ -114,6 +115,7 @@ EXAMPLES: list[Event] = [
                 values=struct.pack("<4f", 0.5, -0.25, math.pi, 1e-30),
                 tokens=900,
                 cost_micro_usd=18,
+                left_out=3,
             )
         ],
     ),

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from agents.ports import ObjectMissing, OutsideStore, StorageRefused, StorageUnavailable
+from agents.ports import ObjectMissing, OutsideStore, StorageBusy, StorageRefused, StorageUnavailable
 from chronos import app
 from chronos.adapters import reaching
 from chronos.adapters.addresses import refusal
@@ -22,7 +22,7 @@ from chronos.config import Settings
 from tests.web import Request, Site, certificate, drips, says
 
 VIDEO = os.urandom(3_000_000)
-QUICK = Patience(largest=4_000_000, stall=0.4, least=1000, connect=2)
+QUICK = Patience(largest=4_000_000, stall=0.4, least=1000, connect=2, pause=0.01)
 TOKEN = "token-that-nobody-may-see"
 
 
@@ -184,7 +184,7 @@ async def test_redirects_that_never_end_are_given_up(site: Site, room: Path) -> 
         ("206 Partial Content", StorageRefused),
         ("304 Not Modified", StorageRefused),
         ("408 Request Timeout", StorageUnavailable),
-        ("429 Too Many Requests", StorageUnavailable),
+        ("429 Too Many Requests", StorageBusy),
         ("500 Internal Server Error", StorageUnavailable),
         ("503 Service Unavailable", StorageUnavailable),
     ],

@@ -12,6 +12,7 @@ from email.utils import format_datetime
 from pathlib import Path
 
 import pytest
+import structlog
 
 from agents.ports import (
     EmbeddingBlocked,
@@ -207,6 +208,30 @@ async def test_vectors_come_in_the_order_of_the_texts_and_share_the_bill(
     tokens = provider.bill()[0].tokens or 0
     assert sum(answer.quantity for answer in answers) == tokens
     assert sum(answer.cost_micro_usd for answer in answers) == round(tokens * 20_000 / 1_000_000)
+
+
+BURMESE = "မြန်မာစာ" * 700  # 11,200 tokens in 5,600 letters
+
+
+async def test_what_the_model_does_not_take_is_cut_off_and_said(provider: Provider, embedder: OpenAiEmbedder) -> None:
+    with structlog.testing.capture_logs() as logs:
+        cut, whole = await embedder([BURMESE, "tide"])
+    assert [(line["event"], line["left_out"]) for line in logs] == [("text cut to the model's limit", 3009)]
+    assert embedder.surplus(BURMESE) == 3009
+    assert (cut.quantity, whole.quantity) == (8190, 2)  # the last letter has tokens on both sides of the limit
+    assert sum(one.tokens or 0 for one in provider.bill()) == embedder.quote([BURMESE, "tide"])[0] == 8192
+
+
+async def test_a_planned_call_uses_as_many_tokens_as_the_provider_counts(
+    provider: Provider, embedder: OpenAiEmbedder
+) -> None:
+    texts = ["Nothing in a log is ever changed.", "Größe, ça va?", "潮の満ち引き", "👩‍👩‍👧‍👦"]
+    await embedder(texts)
+    assert provider.bill()[0].tokens == embedder.quote(texts)[0] == 41
+
+
+def test_what_was_bought_before_tokens_were_counted_is_found_again(embedder: OpenAiEmbedder) -> None:
+    assert embedder.key("tide") == "3f8bc4d595242f690f693f758a36b06869a9fe8ce994d04585bfd0cee05b3ade"
 
 
 async def test_a_models_own_prefixes_stand_before_passages_and_questions(provider: Provider) -> None:

@@ -29,7 +29,7 @@ SECRETS = (KEY, OTHER, TOKEN, PASSWORD)
 async def said(settings: Settings, segment: Segment) -> str:
     """What goes on the log of a run that cannot buy its words."""
     with pytest.raises(Fault) as fault:
-        await working.speech(settings)([segment])
+        await working.ModelOfEach(settings).of("ada")([segment])
     return repr(judge(fault.value, 1, Retry(attempts=1)))
 
 

@@ -9,8 +9,9 @@ import socket
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
+from typing import BinaryIO
 
 import pytest
 
@@ -167,6 +168,22 @@ async def test_a_socket_and_a_device_are_no_videos(store: FileStorage, room: Pat
 async def test_a_store_whose_disk_is_not_mounted_is_tried_again(tmp_path: Path, room: Path) -> None:
     with pytest.raises(StorageUnavailable, match="mounted"):
         await FileStorage(tmp_path / "nowhere").fetch("a.mp4", room)
+
+
+async def test_a_file_that_changes_while_it_is_read_is_tried_again(
+    store: FileStorage, room: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copied = file_storage._copy_block
+
+    def written(source: BinaryIO, out: BinaryIO, update: Callable[[bytes], None]) -> int:
+        with (store.root / "anna" / "lecture one.mp4").open("r+b") as video:
+            video.write(os.urandom(9))
+        return copied(source, out, update)
+
+    monkeypatch.setattr(file_storage, "_copy_block", written)
+    with pytest.raises(StorageUnavailable, match="changed while it was read"):
+        await store.fetch("anna/lecture one.mp4", room)
+    assert os.listdir(room) == []
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no disk that is always full")

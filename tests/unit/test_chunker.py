@@ -154,6 +154,13 @@ def test_scripts_that_cost_many_tokens_stay_under_the_providers_limit(word: str)
     assert all(found.tokens <= 6001 for found in chunks)
 
 
+def test_a_model_that_counts_otherwise_changes_no_border() -> None:
+    heard = transcript(spoken(numbered(3000)))
+    estimated, counted = chunk(heard), chunk(heard, counter=lambda text: len(text.split()))
+    assert [(one.text, one.start_seconds) for one in counted] == [(one.text, one.start_seconds) for one in estimated]
+    assert [one.tokens for one in counted] == [one.words for one in estimated] != [one.tokens for one in estimated]
+
+
 def test_the_chunkers_name_says_its_settings() -> None:
     assert CHUNKER == chunker() != chunker(SMALL)
     assert "longest=1000" in CHUNKER

@@ -61,6 +61,20 @@ def test_what_is_no_json_object_is_wrong_use(home: Path, payload: str) -> None:
     assert one_line(refused)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("share", "v", "--at", "soon"), "give 62, 1:02"),
+        (("export", "v", "--format", "pdf"), "srt, vtt, txt, json, md"),
+        (("export", "v", "--output", "tides.pdf"), "srt, vtt, txt, json, md"),
+    ],
+)
+def test_what_cannot_be_taken_away_is_refused_with_what_can(home: Path, arguments: tuple[str, ...], said: str) -> None:
+    refused = run(home, *arguments)
+    assert refused.exit_code == 2
+    assert said in " ".join(refused.stderr.replace("│", " ").split())
+
+
 def test_a_fact_cannot_be_sent_by_hand_and_the_commands_are_named(home: Path) -> None:
     refused = run(home, "send", "transcription.completed", "{}")
     assert refused.exit_code == 2
@@ -73,6 +87,10 @@ def test_a_fact_cannot_be_sent_by_hand_and_the_commands_are_named(home: Path) ->
         ("status",),
         ("status", "v", "--json"),
         ("transcript", "v"),
+        ("export", "v"),
+        ("export", "v", "--format", "vtt", "--json"),
+        ("chapters", "v"),
+        ("share", "v", "--at", "1:02"),
         ("search", "words"),
         ("watch", "v"),
         ("watch", "v", "--json"),

@@ -16,6 +16,7 @@ VIDEO = {
     "creatorId": "ada",
     "title": "Tides",
     "durationSeconds": 70.0,
+    "language": "en",
     "status": "failed",
     "costMicroUsd": 0,
     "error": {"message": "no sound"},

@@ -86,6 +86,7 @@ def test_each_batch_is_for_itself():
         Filter(creator="bob"),
         Filter(since=NOON + timedelta(seconds=1)),
         Filter(before=NOON),
+        Filter(ids=frozenset({"another"})),
     ],
 )
 def test_every_part_of_a_filter_leaves_out(chosen: Filter):

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chronos.adapters.heard import language, passages
-from chronos.adapters.openai_speech import language as as_code
+from chronos.languages import code as as_code
 
 
 def hear(**answer: Any) -> list[tuple[float, float, str]]:

@@ -21,6 +21,16 @@ function scroll(spoken) {
   box.scrollTop = spoken.offsetTop - box.offsetTop - box.clientHeight / 3;
 }
 
+document.addEventListener(
+  "click",
+  (event) => {
+    const button = event.target.closest("button[data-here]");
+    const second = Math.floor(player?.currentTime ?? 0);
+    if (button) button.dataset.copy = new URL(`${button.dataset.here}?t=${second}`, location.href).href;
+  },
+  true, // before copy.js takes it
+);
+
 if (player) {
   const wanted = Number(new URLSearchParams(location.search).get("t") || 0);
   if (wanted) {

@@ -1,0 +1,102 @@
+"""A run's timeline as bars: when each function waited, worked, paid and stumbled, on one scale. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from chronos.api.system_forms import Stage, Timeline
+
+WIDTH = 1000.0  # of the scale, in its own units
+LEAST = 2.0  # what is quicker than can be seen is still there
+MARKED = ("paid", "remembered", "failed", "retried")
+
+
+@dataclass(frozen=True)
+class Bar:
+    """A part of a row."""
+
+    kind: str  # waits, works, bad, or what a mark is of
+    x: float
+    width: float
+
+
+@dataclass(frozen=True)
+class Row:
+    """A stage, and its bars."""
+
+    stage: Stage
+    bars: list[Bar]
+    marks: list[Bar]
+    says: str  # the same in words
+
+
+@dataclass(frozen=True)
+class Picture:
+    began_at: datetime
+    seconds: float
+    rows: list[Row]
+
+    def after(self, at: datetime) -> float:
+        """Seconds after the beginning."""
+        return (at - self.began_at).total_seconds()
+
+
+def picture(trace: Timeline, now: datetime) -> Picture:
+    """All stages on the scale from the run's first moment to its last, which is now where it goes on."""
+    times = list(_times(trace, now))
+    began, seconds = min(times), max(0.001, (max(times) - min(times)).total_seconds())
+    return Picture(began, seconds, [_row(stage, _Scale(began, seconds), now) for stage in trace.stages])
+
+
+def _times(trace: Timeline, now: datetime) -> Iterator[datetime]:
+    yield from (event.at for event in trace.others)
+    for stage in trace.stages:
+        yield from (entry.at for entry in stage.entries)
+        yield _given(stage)
+        yield _end(stage, now)
+    if not trace.stages:
+        yield trace.run.asked_at or now
+
+
+@dataclass(frozen=True)
+class _Scale:
+    began: datetime
+    seconds: float
+
+    def bar(self, kind: str, begin: datetime, end: datetime) -> Bar:
+        x, to = (WIDTH * (at - self.began).total_seconds() / self.seconds for at in (begin, end))
+        width = max(LEAST, to - x)
+        return Bar(kind, round(min(x, WIDTH - width), 1), round(width, 1))
+
+
+def _row(stage: Stage, scale: _Scale, now: datetime) -> Row:
+    given, begin, end = _given(stage), _begin(stage), _end(stage, now)
+    bars = [scale.bar("waits", given, begin)] if begin > given else []
+    bars.append(scale.bar("bad" if stage.state == "failed" else "works", begin, max(begin, end)))
+    for entry in stage.entries:  # between two attempts nothing is done
+        if entry.what == "retried" and entry.retry_at is not None:
+            bars.append(scale.bar("waits", entry.at, max(entry.at, min(entry.retry_at, end))))
+    marks = [scale.bar(entry.what, entry.at, entry.at) for entry in stage.entries if entry.what in MARKED]
+    return Row(stage, bars, marks, _says(stage))
+
+
+def _given(stage: Stage) -> datetime:
+    """When it was given its event."""
+    return min(stage.input.at, stage.began_at) if stage.input else stage.began_at
+
+
+def _begin(stage: Stage) -> datetime:
+    return _given(stage) + timedelta(seconds=stage.waited_seconds or 0)
+
+
+def _end(stage: Stage, now: datetime) -> datetime:
+    return stage.ended_at or now
+
+
+def _says(stage: Stage) -> str:
+    waited = "" if stage.waited_seconds is None else f"waited {stage.waited_seconds:.1f} s, "
+    took = "goes on" if stage.seconds is None else f"took {stage.seconds:.1f} s"
+    counts = {what: sum(entry.what == what for entry in stage.entries) for what in MARKED}
+    return f"{stage.function}: {waited}{took}" + "".join(f", {count} {what}" for what, count in counts.items() if count)
