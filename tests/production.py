@@ -1,4 +1,4 @@
-"""A system as in production: TLS and a login everywhere, users with the least leave, metrics behind a key, traces."""
+"""A system as in production: Kafka over TLS with logins, users with the least leave, metrics behind a key, traces."""
 
 from __future__ import annotations
 
@@ -27,13 +27,6 @@ BY_NAME = {function.name: function for function in FUNCTIONS}
 BY_TOKEN = "generate-embeddings"  # logs in with OAUTHBEARER, the others with SCRAM-SHA-512
 KEY = "a key that may read"
 
-TLS = """
-ALTER SYSTEM SET ssl_cert_file = '{certificate}';
-ALTER SYSTEM SET ssl_key_file = '{key}';
-ALTER SYSTEM SET ssl = on;
-SELECT pg_reload_conf();
-"""
-
 
 @dataclass
 class Production:
@@ -42,7 +35,7 @@ class Production:
     stack: Stack
     collector: Collector
     bootstrap: str  # for users, beside the administrator's `stack.bootstrap`
-    database: str  # over TLS, as a role that may do little
+    database: str  # as a role that may do little
     authority: Path
     tokens: str
     ports: dict[str, int] = field(default_factory=dict)  # of metrics, by the process
@@ -95,7 +88,7 @@ def production(home: Path) -> Iterator[Production]:
     port = free_port()
     config = CONFIG.format(port=port, keystore=keystore)
     with new_stack(home, kafka=config) as stack, token_endpoint() as tokens, collecting() as collector:
-        database = restricted(stack, authority, keystore)
+        database = restricted(stack)
         made = Production(stack, collector, f"127.0.0.1:{port}", database, authority, tokens)
         for name in ("transcribe-video", BY_TOKEN):
             made.start(name, acls.of_function(BY_NAME[name]), "--function", name)
@@ -104,15 +97,13 @@ def production(home: Path) -> Iterator[Production]:
         yield made
 
 
-def restricted(stack: Stack, authority: Path, keystore: Path) -> str:
-    """The stack's database over TLS, as the role that the page has an administrator make."""
-    keystore.chmod(0o600)
-    (role,) = snippets("run-in-production", "sql")
-    sql = TLS.format(certificate=authority, key=keystore) + role
+def restricted(stack: Stack) -> str:
+    """The stack's database, as the role that the page has an administrator make."""
+    (sql,) = snippets("run-in-production", "sql")
     with ThreadPoolExecutor(1) as thread:  # a loop may run in this one
         thread.submit(asyncio.run, administered(stack.database, sql)).result()
     where = urlsplit(stack.database).netloc.rpartition("@")[2]
-    return f"postgresql://chronos:chronos@{where}/chronos?sslmode=verify-full&sslrootcert={authority}"
+    return f"postgresql://chronos:chronos@{where}/chronos"
 
 
 async def administered(url: str, sql: str) -> None:
