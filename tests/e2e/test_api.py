@@ -60,9 +60,11 @@ async def test_a_video_is_sent_followed_searched_and_its_run_looked_at(
         found = (await api.get("/v1/videos", params={"creator": "ada"})).json()["videos"]
         mine = next(video for video in found if video["videoId"] == "by-api")
         used = (await api.get("/v1/videos/ada/by-api/usage")).json()["usage"]
-        return mine if mine["status"] == "completed" and len(used) == 2 else None
+        work = (await api.get(f"/v1/runs/{sent['runId']}")).json()["work"]
+        is_over = mine["status"] == "completed" and all(one["ending"] for one in work)
+        return mine if is_over and len(used) == 2 else None
 
-    await until("it is completed, and its usage is counted", over)  # they stand in topics of their own
+    await until("it is over, and its usage is counted", over)  # the journal and another topic say so, a moment later
     video = await over()
     assert video
     assert (video["title"], video["runId"], video["searchable"]) == (wanted["title"], sent["runId"], True)

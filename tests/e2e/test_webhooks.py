@@ -148,7 +148,7 @@ async def test_a_message_that_is_refused_stands_among_the_failures_and_is_sent_a
     assert failure["error"]["type"] == "WebhookRefused"
     assert "no such hook" in failure["error"]["message"]
     assert (failure["videoId"], failure["command"], failure["costMicroUsd"]) == ("refused-0", None, 0)
-    shown = await hands.pool.fetch(PAGES["failures"], CREATOR, None, 10)
+    shown = await hands.pool.fetch(PAGES["failures"], CREATOR, None, None, 10)
     assert [(row["video_id"], row["function"]) for row in shown] == [("refused-0", "send-webhooks")]
     done = await chronos(stack, "retry", "refused-0", "--execute")
     assert (done["asked"], done["sent"]) == ([failure["failureId"]], [])
