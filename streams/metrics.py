@@ -47,7 +47,6 @@ CHECKPOINT_AT = Gauge("chronos_projection_checkpoint_timestamp_seconds", "When t
 
 LAG_EVENTS = Gauge("chronos_lag_events", "Events that a group has not done.", ("group",))
 LAG_SECONDS = Gauge("chronos_lag_seconds", "How long the oldest of them waits.", ("group",))
-MEMBERS = Gauge("chronos_group_members", "Consumers of a group.", ("group",))
 BROKER_UP = Gauge("chronos_broker_up", "1 while the broker answers.", ())
 DATABASE_UP = Gauge("chronos_database_up", "1 while the database answers.", ())
 
