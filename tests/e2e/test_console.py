@@ -38,7 +38,7 @@ async def test_a_video_is_sent_from_the_form_watched_searched_and_played_at_the_
         await page.get_by_label("title").fill("<script>alert(1)</script> «日本» שלום 🎓")
         await page.get_by_role("button", name="Send to transcribe.requested").click()
         await page.wait_for_url("**/runs/*")
-        await expect(page.locator("#run .state.completed")).to_be_visible(timeout=60_000)  # without a reload
+        await expect(page.locator("#run dl .state.completed")).to_be_visible(timeout=60_000)  # without a reload
         await page.get_by_role("link", name="by-form").click()
         await expect(page.locator("h1")).to_have_text("<script>alert(1)</script> «日本» שלום 🎓")
         words = await page.locator(".transcript p span").first.inner_text()

@@ -154,7 +154,7 @@ async def test_a_video_is_run_again_its_run_is_drawn_and_it_is_deleted(
         await looked_at(visit, "rerun", "light")
         await page.get_by_role("button", name="Run again").click()
         await page.get_by_role("status").get_by_role("link", name=re.compile("^…")).click()
-        await expect(page.locator("#run .state.completed").first).to_be_visible(timeout=60_000)
+        await expect(page.locator("#run dl .state.completed")).to_be_visible(timeout=60_000)
         await page.get_by_role("link", name="gone-0").click()
         await page.get_by_role("link", name="Delete").click()
         await looked_at(visit, "delete", "light")
@@ -180,7 +180,7 @@ async def test_a_run_that_hangs_is_called_off(stack: Stack, hands: Hands, url: s
         await page.get_by_role("link", name="Cancel").click()
         await looked_at(visit, "cancel", "light")
         await page.get_by_role("button", name="Call it off").click()
-        await expect(page.locator("#run .state.cancelled").first).to_be_visible(timeout=60_000)
+        await expect(page.locator("#run dl .state.cancelled")).to_be_visible(timeout=60_000)
         assert not visit.trouble
 
 
