@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -15,7 +15,7 @@ from pydantic_settings import NoDecode, SettingsConfigDict
 from chronos import models, webhooks
 from chronos.devstack.home import Info, read_dev_json
 from chronos.guard import Guard
-from chronos.kafka_security import KafkaSecurity
+from chronos.kafka_security import PLAIN, KafkaSecurity
 from chronos.store_settings import StoreSettings, named
 from chronos.webhooks import Endpoint
 from streams.redaction import keep_secret
@@ -29,22 +29,6 @@ SENDING_RATE = "1200/minute"
 feel it; without a rate, one client keeps all others from the broker."""
 READING_RATE = "6000/minute"
 """100 a second: a page of the console may ask for ten things, and several people may share a key."""
-
-MICRO_USD_PER_MINUTE: Mapping[str, int] = {
-    "whisper-1": 6_000,
-    "gpt-4o-transcribe": 6_000,
-    "gpt-4o-mini-transcribe": 3_000,
-    "gpt-4o-transcribe-diarize": 6_000,
-    "gpt-transcribe": 6_000,
-}
-"""List prices of speech to text, in millionths of a dollar a minute of audio. Yours go into CHRONOS_SPEECH_PRICES."""
-
-MICRO_USD_PER_MILLION_TOKENS: Mapping[str, int] = {
-    "text-embedding-3-small": 20_000,
-    "text-embedding-3-large": 130_000,
-    "text-embedding-ada-002": 100_000,
-}
-"""List prices of embeddings, in millionths of a dollar a million tokens. Yours go into CHRONOS_EMBEDDING_PRICES."""
 
 
 class NotRunning(Exception):
@@ -239,6 +223,7 @@ class Settings(StoreSettings):
         """With what a running stack says, where nothing else was set."""
         found: dict[str, Any] = {
             "kafka_bootstrap_servers": self.kafka_bootstrap_servers or info.bootstrap,
+            "kafka_security": self.kafka_security if self.kafka_bootstrap_servers else PLAIN,
             "database_url": self.database_url or info.database_url,
         }
         if info.ai_base_url and not (self.openai_api_key or self.openai_base_url):

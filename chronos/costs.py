@@ -25,15 +25,16 @@ class TooMuch(Exception):
 
 @dataclass(frozen=True)
 class Wish:
-    """Whose usage, of which model, from one day (UTC) on, before another. None: of all."""
+    """Whose usage, of which model, from one day (UTC) on, before another, of which video. None: of all."""
 
     creator: str | None = None
     model: str | None = None
     since: date | None = None
     before: date | None = None
+    video: str | None = None
 
-    def values(self) -> tuple[str | None, str | None, date | None, date | None]:
-        return self.creator, self.model, self.since, self.before
+    def values(self) -> tuple[str | None, str | None, date | None, date | None, str | None]:
+        return self.creator, self.model, self.since, self.before, self.video
 
 
 async def rows(pool: Pool, wish: Wish, most: int = MOST) -> list[Row]:
@@ -49,8 +50,8 @@ async def rows(pool: Pool, wish: Wish, most: int = MOST) -> list[Row]:
 
 
 async def sums(pool: Pool, wish: Wish) -> dict[str, list[Row]]:
-    """`total`, one row, and `creators`, `models` and `days`; who paid most comes first."""
-    parts: dict[str, list[Row]] = {"total": [], "creators": [], "models": [], "days": []}
+    """`total`, one row, and `creators`, `models`, `functions` and `days`; who paid most comes first."""
+    parts: dict[str, list[Row]] = {"total": [], "creators": [], "models": [], "functions": [], "days": []}
     for row in await pool.fetch(SQL["sums"], *wish.values()):
         parts[row["part"]].append(row)
     parts["days"].sort(key=lambda row: row["day"], reverse=True)

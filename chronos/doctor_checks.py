@@ -6,6 +6,7 @@ import asyncio
 import secrets
 import shutil
 import tempfile
+from datetime import UTC, datetime
 from importlib.metadata import distributions
 from importlib.util import find_spec
 from pathlib import Path
@@ -15,7 +16,7 @@ import asyncpg
 import httpx
 
 from agents.ports import ObjectMissing
-from chronos import app, house, sides
+from chronos import app, house, prices, sides
 from chronos.broker import Broker, differences
 from chronos.config import NotRunning, Settings
 from chronos.doctor import SECONDS, Asked, Finding
@@ -225,9 +226,11 @@ def _models(settings: Settings, where: str, answer: httpx.Response) -> Finding:
     if missing:
         remedy = "set CHRONOS_SPEECH_MODEL and CHRONOS_EMBEDDING_MODEL to models that it has"
         return Finding("ai", False, f"{where} has no {' and no '.join(missing)}", remedy)
-    ends = [f"{model} ends on {day}" for model in wanted if (day := models[model].get("shutdown_date"))]
+    warnings = prices.endings({model: models[model].get("shutdown_date") for model in wanted}, datetime.now(UTC).date())
+    unpriced = prices.remedy_for_unknown(prices.unknown(settings, wanted))
     local = ", the local AI" if settings.local_ai else ""
-    return Finding("ai", True, f"{where}{local}: {' and '.join(wanted)}", "; ".join(ends))
+    found = f"{where}{local}: {' and '.join(wanted)}"
+    return Finding("ai", True, found, "; ".join([*warnings, *filter(None, [unpriced])]))
 
 
 async def pace(settings: Settings) -> Finding:

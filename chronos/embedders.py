@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from chronos.config import LOCAL_EMBEDDING, MICRO_USD_PER_MILLION_TOKENS, Settings
+from chronos import prices
+from chronos.config import LOCAL_EMBEDDING, Settings
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
@@ -38,7 +39,7 @@ class Embedders:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._prices = {**MICRO_USD_PER_MILLION_TOKENS, **settings.embedding_prices}
+        self._prices = prices.per_million_tokens(settings)
         self._client: AsyncOpenAI | None = None
         self._made: dict[str, OpenAiEmbedder] = {}
         self.default = name_of(settings.embedding(), settings.dimensions())

@@ -106,3 +106,7 @@ class KafkaSecurity(BaseSettings):
 
 def _plain(secret: SecretStr | None) -> str | None:
     return secret.get_secret_value() if secret else None
+
+
+PLAIN = KafkaSecurity.model_construct()
+"""The embedded broker's, whatever the environment says of another one."""

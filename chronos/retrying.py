@@ -12,9 +12,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from chronos import app, operations, queries
-from chronos.config import MICRO_USD_PER_MILLION_TOKENS, MICRO_USD_PER_MINUTE, Settings
+from chronos.config import Settings
 from chronos.failures import Failure, Filter, Plan, Prices, choose, cost
 from chronos.pipeline import FUNCTIONS
+from chronos.prices import per_million_tokens, per_minute
 from chronos.sending import Sender, Sent, sender
 from schemas.batch import EmbeddingsBatchReprocess
 from schemas.embedding import ChunkRequested
@@ -88,8 +89,7 @@ def to_json(plan: Plan, done: Outcome | None) -> dict[str, Any]:
 
 def prices(settings: Settings, creator: str | None) -> Prices:
     """A model without a price costs nothing: it runs at home."""
-    speech = {**MICRO_USD_PER_MINUTE, **settings.speech_prices}
-    embedding = {**MICRO_USD_PER_MILLION_TOKENS, **settings.embedding_prices}
+    speech, embedding = per_minute(settings), per_million_tokens(settings)
     return Prices(speech.get(settings.speech(creator), 0), embedding.get(settings.embedding(), 0))
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from agents.chunker import Chunking, chunker
 from agents.cutter import Cutting
 from agents.send_webhooks import kind_of, send_webhooks
-from chronos import webhooks
+from chronos import prices, webhooks
 from chronos.adapters.catalogue import ProjectedCatalogue
 from chronos.adapters.faust_login import faust_settings
 from chronos.adapters.log_notifier import LogNotifier
@@ -24,7 +24,7 @@ from chronos.adapters.reaching import Reach
 from chronos.adapters.scratch import DirectoryScratch
 from chronos.adapters.webhooks import HttpWebhooks
 from chronos.app import cluster, codec, embedders, projection_pool, store, topic_ids
-from chronos.config import MICRO_USD_PER_MINUTE, Settings
+from chronos.config import Settings
 from chronos.embedders import Embedders
 from chronos.guard import Guard
 from chronos.models import speech_model
@@ -60,7 +60,7 @@ class ModelOfEach:
         return OpenAiSpeech(
             self._client,
             model,
-            micro_usd_per_minute={**MICRO_USD_PER_MINUTE, **self._settings.speech_prices},
+            micro_usd_per_minute=prices.per_minute(self._settings),
             can=speech_model(model, self._settings.speech_abilities),
             context=self._settings.speech_context,
             guard=Guard(**self._settings.guard),

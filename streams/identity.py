@@ -41,6 +41,13 @@ def emitted_run(cause_run: str, cause_id: str, creator_id: str, video_id: str) -
     return _uuid7(uuid.UUID(cause_run).int >> 80, int.from_bytes(digest[8:14], "big"), digest)
 
 
+def imported_run(asked_ms: int, creator_id: str, video_id: str) -> str:
+    """Run id of a video of the system that was replaced: of the time at which it was asked for there, so that whatever
+    is asked for here is newer."""
+    digest = hashlib.sha256("\0".join(("import", creator_id, video_id)).encode()).digest()
+    return _uuid7(asked_ms, int.from_bytes(digest[8:14], "big"), digest)
+
+
 def asked_at(run_id: str) -> datetime:
     """When the command came that a run began with: its id says so."""
     return datetime.fromtimestamp((uuid.UUID(run_id).int >> 80) / 1000, UTC)

@@ -46,7 +46,8 @@ class Attempt:
                 log.info("done", **self._where())
             case Again(after, problem, charged):
                 self._outcome = "again" if charged else "waits"
-                tracing.note(outcome=self._outcome, error=f"{problem.type}: {problem.message}")
+                why = f"{problem.type}: {problem.message}"
+                tracing.note(outcome=self._outcome, **{"error" if charged else "waits_for": why})
                 said = {"after": round(after, 2), "error": problem.type, "message": problem.message}
                 log.info("again", **self._where(), **said)
             case Dead(problem):

@@ -41,9 +41,14 @@ def step(name: str) -> AbstractContextManager[None]:
     return _NOTHING if _tracer is None else _span(name, "INTERNAL", {}, None)
 
 
-def sending(topic: str, carrier: Mapping[str, bytes | None] | None = None) -> AbstractContextManager[None]:
-    """The span of a command that is sent from outside, below what `carrier` names, if it does."""
-    return _NOTHING if _tracer is None else _span(f"send {topic}", "PRODUCER", {}, carrier)
+def sending(topic: str) -> AbstractContextManager[None]:
+    """The span of an event that is sent from outside a function."""
+    return _NOTHING if _tracer is None else _span(f"send {topic}", "PRODUCER", {}, None)
+
+
+def below(headers: Headers) -> AbstractContextManager[None]:
+    """What is opened inside is below the span that these headers name, if they do: those of an HTTP request, say."""
+    return _NOTHING if _tracer is None else _attached(dict(headers))
 
 
 def note(**what: str | int | float) -> None:
@@ -86,6 +91,17 @@ def _span(name: str, kind: str, about: Mapping[str, Any], carrier: Mapping[str, 
         name, _parent(carrier), SpanKind[kind], attributes, record_exception=False, set_status_on_exception=True
     ):
         yield
+
+
+@contextmanager
+def _attached(carrier: Mapping[str, bytes | None]) -> Iterator[None]:
+    from opentelemetry.context import attach, detach
+
+    token = attach(_parent(carrier))
+    try:
+        yield
+    finally:
+        detach(token)
 
 
 def _parent(carrier: Mapping[str, bytes | None] | None) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from typing import Any
 
@@ -43,21 +42,19 @@ class Tokens(AbstractTokenProvider):  # type: ignore[misc]  # aiokafka has no ty
 
     def __init__(self, security: KafkaSecurity) -> None:
         self._security = security
-        self._token, self._until = "", 0.0
-        self._asking: asyncio.Lock | None = None  # made in the loop of the consumer's thread
+        self._kept = ("", 0.0)  # and until when; one value, since Faust asks from the loops of two threads
 
     async def token(self) -> str:
         """
         Raises:
             httpx.HTTPError: the endpoint is away or refuses us; the consumer tries its connection again.
         """
-        self._asking = self._asking or asyncio.Lock()
-        async with self._asking:
-            if time.monotonic() >= self._until:
-                await self._fetch()
-        return self._token
+        token, until = self._kept
+        if time.monotonic() >= until:
+            token, _ = self._kept = await self._fetch()
+        return token
 
-    async def _fetch(self) -> None:
+    async def _fetch(self) -> tuple[str, float]:
         asked, secret = self._security, self._security.sasl_oauthbearer_client_secret
         form = {"grant_type": "client_credentials"}
         if asked.sasl_oauthbearer_scope:
@@ -67,5 +64,4 @@ class Tokens(AbstractTokenProvider):  # type: ignore[misc]  # aiokafka has no ty
             answer = await client.post(asked.sasl_oauthbearer_token_endpoint_url or "", data=form, auth=login)
         answer.raise_for_status()
         said = answer.json()
-        self._token = said["access_token"]
-        self._until = time.monotonic() + max(0.0, float(said.get("expires_in", 60)) - EARLY)
+        return said["access_token"], time.monotonic() + max(0.0, float(said.get("expires_in", 60)) - EARLY)

@@ -43,6 +43,7 @@ from chronos.console import router
 from chronos.metering import Meter
 from chronos.pipeline import FUNCTIONS
 from schemas.people import MAX_BYTES
+from streams import tracing
 from streams.postgres import AWAY
 
 LAST = 10  # seconds for answers that are under way when it stops
@@ -129,7 +130,8 @@ class Guard:
             await send(message)
 
         go_on: ASGIApp = refused(Request(scope), self._only_here) or self._app
-        await go_on({**scope, "path": _path(scope)}, receive, with_headers)
+        with tracing.below([(name.decode("latin-1"), value) for name, value in scope["headers"]]):
+            await go_on({**scope, "path": _path(scope)}, receive, with_headers)
 
 
 def _path(scope: Scope) -> str:

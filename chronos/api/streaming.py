@@ -12,7 +12,7 @@ from uuid import UUID
 from fastapi import APIRouter, Header, Query
 from starlette.responses import StreamingResponse
 
-from chronos.api import forms, reading
+from chronos.api import change_forms, forms, reading
 from chronos.api.problems import RESPONSES, Refused
 from chronos.api.reading import Creator, Name
 from chronos.api.resources import Has, Reading, Resources, whose
@@ -128,12 +128,12 @@ async def _events(has: Resources, wants: Wants, start: Start) -> AsyncIterator[s
 
 
 def _reset(reason: str) -> str:
-    return f"event: reset\ndata: {forms.Reset(reason=reason).model_dump_json()}\n\n"
+    return f"event: reset\ndata: {change_forms.Reset(reason=reason).model_dump_json()}\n\n"
 
 
 def _event(one: Change | None, cursor: str) -> str:
     """One event. Without one: a word that keeps the connection, and the cursor of a client that waits, fresh."""
     if one is None:
         return f"id: {cursor}\n\n"
-    said = forms.Change.model_validate(one, from_attributes=True).model_dump_json()
+    said = change_forms.Change.model_validate(one, from_attributes=True).model_dump_json()
     return f"id: {cursor}\nevent: {'status' if one.status else 'fact'}\ndata: {said}\n\n"

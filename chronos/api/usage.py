@@ -45,6 +45,10 @@ class ModelSum(Sum):
     remembered: float
 
 
+class FunctionSum(Sum):
+    function: str | None
+
+
 class DaySum(Sum):
     day: date
 
@@ -53,6 +57,7 @@ class Sums(Form):
     total: Sum
     creators: list[CreatorSum]
     models: list[ModelSum]
+    functions: list[FunctionSum]
     days: list[DaySum]
 
 
@@ -63,6 +68,7 @@ class Wished(Form):
     model: Text | None = None
     since: Day | None = None
     before: Day | None = None
+    video: Text | None = Field(default=None, description="Only of videos of this id.")
 
 
 Wish = Annotated[Wished, Query()]
@@ -77,7 +83,7 @@ async def usage(has: Has, key: Reading, wished: Wish) -> Usage:
 
 @router.get("/usage/sums")
 async def sums(has: Has, key: Reading, wished: Wish) -> Sums:
-    """The same, summed up: in all, by creator, by model, and by day (UTC)."""
+    """The same, summed up: in all, by creator, by model, by function, and by day (UTC)."""
     return summed(await costs.sums(has.pool, wish(key, wished)))
 
 
@@ -86,10 +92,11 @@ def summed(parts: Mapping[str, Sequence[Row]]) -> Sums:
         total=Sum.of(parts["total"][0]),
         creators=[CreatorSum.of(row) for row in parts["creators"]],
         models=[ModelSum.of(row) for row in parts["models"]],
+        functions=[FunctionSum.of(row) for row in parts["functions"]],
         days=[DaySum.of(row) for row in parts["days"]],
     )
 
 
 def wish(key: Reading, wished: Wished) -> costs.Wish:
     """What is wished for, as far as the key shows it."""
-    return costs.Wish(whose(key, wished.creator), wished.model, wished.since, wished.before)
+    return costs.Wish(whose(key, wished.creator), wished.model, wished.since, wished.before, wished.video)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from chronos.cli.state import Json, State, WrongUse, dollars, out, print_json
+from chronos.cli.state import Json, State, WrongUse, dollars, err, out, print_json
 
 if TYPE_CHECKING:
     from chronos import browsing, costs
@@ -23,6 +23,7 @@ PANEL = "The log"
 def register(app: typer.Typer) -> None:
     app.command(rich_help_panel=PANEL)(events)
     app.command(rich_help_panel="Operating")(usage)
+    app.command(rich_help_panel="Operating")(prices)
 
 
 Day = Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], metavar="DAY", help="A day, UTC: 2026-11-24.")]
@@ -77,14 +78,15 @@ def usage(
     model: Annotated[str | None, typer.Option(help="Only of this model.")] = None,
     since: Day = None,
     before: Day = None,
+    video: Annotated[str | None, typer.Option(help="Only of videos of this id.")] = None,
     as_csv: Annotated[bool, typer.Option("--csv", help="All rows, for a spreadsheet.")] = False,
     as_json: Json = False,
 ) -> None:
-    """What was used and paid, summed up by model and creator."""
+    """What was used and paid, summed up by model, function and creator, and what remembering has saved."""
     from chronos import costs
 
-    days = [None if day is None else day.date() for day in (since, before)]
-    wish = costs.Wish(creator, model, *days)
+    first, last = (None if day is None else day.date() for day in (since, before))
+    wish = costs.Wish(creator, model, first, last, video)
     if as_csv:
         asyncio.run(_write_csv(ctx.obj, wish))
         return
@@ -93,6 +95,7 @@ def usage(
         print_json(found.model_dump(mode="json"))
     else:
         _show_sums(found)
+        _say_unpriced(ctx.obj, found)
 
 
 async def _write_csv(state: State, wish: costs.Wish) -> None:
@@ -122,10 +125,40 @@ def _show_sums(found: Sums) -> None:
         counts = (f"{model.bought:,.0f}", f"{model.remembered:,.0f}")
         money = (dollars(model.paid_micro_usd), dollars(model.saved_micro_usd))
         by_model.add_row(Text(model.model or "–"), model.kind, *counts, *money)
+    by_function = Table("function", "paid", "saved", box=None, header_style="bold")
+    for one in found.functions:
+        by_function.add_row(Text(one.function or "–"), dollars(one.paid_micro_usd), dollars(one.saved_micro_usd))
     by_creator = Table("creator", "paid", "saved", box=None, header_style="bold")
     for creator in found.creators:
         money = (dollars(creator.paid_micro_usd), dollars(creator.saved_micro_usd))
         by_creator.add_row(Text(creator.creator_id or "–"), *money)
-    out().print(by_model, by_creator, sep="\n")
+    out().print(by_model, by_function, by_creator, sep="\n")
     total = found.total
     out().print(f"{dollars(total.paid_micro_usd)} paid, {dollars(total.saved_micro_usd)} saved by remembering")
+
+
+def _say_unpriced(state: State, found: Sums) -> None:
+    """A sum that leaves something out says so."""
+    from chronos import prices
+
+    free = {model.model for model in found.models if model.model and model.bought and not model.paid_micro_usd}
+    if said := prices.remedy_for_unknown(prices.unknown(state.settings(), sorted(free))):
+        err().print(said, soft_wrap=True)
+
+
+def prices(ctx: typer.Context, as_json: Json = False) -> None:
+    """What models cost here, where and when that was read, and which of them end."""
+    from rich.table import Table
+
+    from chronos.prices import in_force
+
+    state: State = ctx.obj
+    found = in_force(state.settings())
+    if as_json:
+        print_json([price.to_json() for price in found])
+        return
+    table = Table("model", "for a", "price", "ends", "read", "source", box=None, header_style="bold")
+    for price in found:
+        read, ends = (str(day or "") for day in (price.read_on, price.ends))
+        table.add_row(price.model, price.unit, f"${price.micro_usd / 1e6:g}", ends, read, price.source)
+    out().print(table)

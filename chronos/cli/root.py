@@ -15,6 +15,7 @@ from chronos.cli import (
     embeddings,
     events,
     exporting,
+    importing,
     looking,
     operating,
     rebuilding,
@@ -106,6 +107,7 @@ for part in (
     rewinding,
     rebuilding,
     embeddings,
+    importing,
     operating,
 ):
     part.register(app)

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 from pydantic import ValidationError
 
-from chronos.api import forms
+from chronos.api import change_forms, forms
 from chronos.client.calls import WAY, Run, Until, run_id
 from chronos.client.errors import NotYet, VideoCancelled, VideoFailed
 
@@ -44,7 +44,7 @@ class Watch:
         if not line.startswith("data:"):
             return self.left() <= 0
         try:
-            status = forms.Change.model_validate_json(line.removeprefix("data:")).status
+            status = change_forms.Change.model_validate_json(line.removeprefix("data:")).status
         except ValidationError:  # a reset: something was missed
             return True
         self.told = status is not None and (status not in WAY or _is_so_far(status, self.until))

@@ -30,11 +30,13 @@ class Asked(usage.Wished):
     model: OrEmpty[usage.Text] = None
     since: OrEmpty[date] = None
     before: OrEmpty[date] = None
+    video: OrEmpty[usage.Text] = None
 
     def wished(self) -> usage.Wished:
         usual = datetime.now(UTC).date() - timedelta(days=DAYS - 1)
         since = self.since if "since" in self.model_fields_set else usual
-        return usage.Wished(creator=self.creator, model=self.model, since=since, before=self.before)
+        asked = {"creator": self.creator, "model": self.model, "video": self.video}
+        return usage.Wished(**asked, since=since, before=self.before)
 
 
 Wish = Annotated[Asked, Query()]

@@ -173,7 +173,11 @@ class DevStack:
         self._tell(command.name, "ready", 1.0)
 
     def _command(self, command: Beside) -> Command:
-        ours = {"KAFKA_BOOTSTRAP_SERVERS": self.bootstrap, "DATABASE_URL": self.database_url}
+        ours = {
+            "KAFKA_BOOTSTRAP_SERVERS": self.bootstrap,
+            "KAFKA_SECURITY_PROTOCOL": "PLAINTEXT",  # whatever the shell has for another one
+            "DATABASE_URL": self.database_url,
+        }
         log = self.home / "logs" / f"{command.name}.log"
         return Command(command.name, command.argv, log, env={**ours, **command.env})
 

@@ -76,6 +76,9 @@ async def test_a_video_is_sent_followed_searched_and_its_run_looked_at(
     assert (await api.get("/v1/videos/ada/by-api/runs")).json()["runs"][0]["runId"] == sent["runId"]
     days = (await api.get("/v1/usage", params={"creator": "ada"})).json()["usage"]
     assert sum(one["costMicroUsd"] for one in days if not one["memoized"]) == video["costMicroUsd"]
+    sums = (await api.get("/v1/usage/sums", params={"video": "by-api"})).json()
+    assert {one["function"] for one in sums["functions"]} == {"transcribe-video", "generate-embeddings"}
+    assert sum(one["paidMicroUsd"] for one in sums["functions"]) == video["costMicroUsd"]
     assert {one["name"] for one in (await api.get("/v1/functions")).json()["functions"]} >= {"transcribe-video"}
     assert (await api.get("/v1/spaces")).json()["spaces"][0]["state"] == "active"
     assert (await api.get("/v1/health")).json() == {"ok": True, "checks": {"database": "ok"}}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import httpx
@@ -12,8 +13,9 @@ from playwright.async_api import Browser, Page, expect
 from starlette.routing import Route
 
 from chronos.console.router import PAGES
-from tests.browser import SIZES, Visit, executable, visiting
+from tests.browser import SIZES, Look, Visit, executable, visiting
 from tests.e2e.conftest import serving
+from tests.e2e.test_api import served_here
 from tests.e2e.test_deadletters import GARBAGE, backlog, produce, request
 from tests.e2e.test_rewind import caught_up, videos
 from tests.films import film, noise
@@ -28,11 +30,12 @@ FORMS = sorted(
     if isinstance(route, Route) and "POST" in (route.methods or ())
 )
 assert len(FORMS) > 5
+PLACES = {"creator": "ada", "video": "x", "run_id": "00000000-0000-7000-8000-000000000000"}
 
 
-async def looked_at(visit: Visit, name: str) -> None:
-    """A page on the way of a test, in each look."""
-    for look in reversed(SIZES):  # the light one is the last, and stays
+async def looked_at(visit: Visit, name: str, *looks: Look) -> None:
+    """A page on the way of a test, in some looks or in each."""
+    for look in looks or reversed(SIZES):  # the light one is the last, and stays
         await visit.look(look)
         await visit.shoot(f"{name}-{look}")
         assert await visit.too_wide() <= 0, f"{name} is too wide, {look}"
@@ -56,12 +59,12 @@ async def test_what_failed_is_tried_again_and_seen_to_complete(
         said = await page.locator("#operation").inner_text()
         assert "lost" not in said
         assert "not known" in said  # nobody has opened it yet: it must not say $0
-        await looked_at(visit, "retry")
+        await looked_at(visit, "retry", "light")
         film(stored(hands, "grace/late.wav"), (0, noise(2)), codec="pcm_s16le")
         await page.get_by_label("Why").fill("it is there now")
         await page.get_by_role("button", name="Retry 1").click()
         await expect(page.locator("#states .state.completed")).to_be_visible(timeout=60_000)  # without a reload
-        await looked_at(visit, "retried")
+        await looked_at(visit, "retried", "light")
         await page.goto("/failures?creator=grace")
         await expect(page.locator("#failures tbody tr td:first-child").first).to_have_text("1")
         await page.get_by_role("button", name="Retry what is marked").click()
@@ -90,7 +93,7 @@ async def test_a_dead_letter_is_read_sent_back_and_dropped(stack: Stack, hands: 
         await looked_at(visit, "deadletter")
         await page.get_by_role("button", name="Redrive").click()
         await expect(page.locator("#operation")).to_contain_text("To transcribe.requested")
-        await looked_at(visit, "redrive")
+        await looked_at(visit, "redrive", "light")
         await page.get_by_role("button", name="Redrive 1").click()
         await expect(page.get_by_role("status")).to_contain_text("1 sent back")
         await backlog(stack, 2)  # it came back
@@ -122,7 +125,7 @@ async def test_a_rewind_is_planned_carried_out_and_watched(
         left = page.locator("#operation tbody td:nth-child(5)")
         for n in range(await left.count()):
             await expect(left.nth(n)).to_have_text("0", timeout=60_000)
-        await looked_at(visit, "rewound")
+        await looked_at(visit, "rewound", "light")
         assert len(stack.provider.bill()) == paid
         await page.goto("/rewind?group=generate-embeddings")
         await expect(page.locator("#stands")).to_contain_text("a test")
@@ -148,13 +151,13 @@ async def test_a_video_is_run_again_its_run_is_drawn_and_it_is_deleted(
         await looked_at(visit, "events")
         await page.get_by_role("link", name="gone-0").click()
         await page.get_by_role("button", name="Run again").click()
-        await looked_at(visit, "rerun")
+        await looked_at(visit, "rerun", "light")
         await page.get_by_role("button", name="Run again").click()
         await page.get_by_role("status").get_by_role("link", name=re.compile("^…")).click()
         await expect(page.locator("#run .state.completed").first).to_be_visible(timeout=60_000)
         await page.get_by_role("link", name="gone-0").click()
         await page.get_by_role("link", name="Delete").click()
-        await looked_at(visit, "delete")
+        await looked_at(visit, "delete", "light")
         await page.get_by_role("button", name="Delete it").click()
         await expect(page.get_by_role("status")).to_contain_text("It is gone", timeout=60_000)
         await page.goto("/videos?creator=creator-0")
@@ -175,7 +178,7 @@ async def test_a_run_that_hangs_is_called_off(stack: Stack, hands: Hands, url: s
         await until("the run is known", known)
         await page.goto(f"/runs/{run}")
         await page.get_by_role("link", name="Cancel").click()
-        await looked_at(visit, "cancel")
+        await looked_at(visit, "cancel", "light")
         await page.get_by_role("button", name="Call it off").click()
         await expect(page.locator("#run .state.cancelled").first).to_be_visible(timeout=60_000)
         assert not visit.trouble
@@ -183,14 +186,34 @@ async def test_a_run_that_hangs_is_called_off(stack: Stack, hands: Hands, url: s
 
 @pytest.mark.parametrize("path", FORMS)
 async def test_a_form_without_its_token_does_nothing(url: str, path: str):
-    places = {"creator": "ada", "video": "x", "run_id": "00000000-0000-7000-8000-000000000000"}
     async with httpx.AsyncClient(base_url=url) as client:
         for sent, kept in (({}, {}), ({"csrf": "guess"}, {}), ({"csrf": "guess"}, {"chronos_csrf": "other"})):
             client.cookies.update(kept)
-            answer = await client.post(path.format(**places), data={"confirm": "0"} | sent)
+            answer = await client.post(path.format(**PLACES), data={"confirm": "0"} | sent)
             assert (answer.status_code, "reload the page" in answer.text) == (403, True)
 
 
+@pytest.fixture(scope="module")
+async def keyed(stack: Stack) -> AsyncIterator[httpx.AsyncClient]:
+    """Somebody who has typed a reading key, and has a token."""
+    keys = {f"{name}_key": (name,) for name in ("event", "reading", "operating")}
+    async with served_here(stack.settings().model_copy(update=keys), "0.0.0.0") as client:
+        await client.get("/login")
+        token = client.cookies["chronos_csrf"]
+        answer = await client.post("/login", data={"csrf": token, "key": "reading", "next": "/videos"})
+        assert (answer.status_code, answer.headers["location"]) == (303, "/videos")
+        yield client
+
+
+@pytest.mark.parametrize("path", sorted({*FORMS} - {"/login", "/logout"}))
+async def test_a_reading_key_presses_no_button(keyed: httpx.AsyncClient, path: str):
+    assert (await keyed.get("/failures")).status_code == 200
+    data = {"csrf": keyed.cookies["chronos_csrf"]}
+    answer = await keyed.post(path.format(**PLACES), params={"topic": "transcribe.requested"}, data=data)
+    assert (answer.status_code, "this key may not" in answer.text) == (403, True)
+
+
+@pytest.mark.long
 async def test_a_reading_key_shows_and_an_operating_key_does(stack: Stack, hands: Hands, browser: Browser):
     await hands.ending(await hands.ask("kept", "keeper", "keeper/nothing.wav"))
     keys = {f"CHRONOS_{name}_KEY": json.dumps([name.lower()]) for name in ("EVENT", "READING", "OPERATING")}

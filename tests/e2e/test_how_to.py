@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import asyncpg
+import pytest
 
 from chronos import queries, sides
 from chronos.searching import search
@@ -47,7 +48,8 @@ def test_every_page_is_followed() -> None:
         "stores",  # tests/e2e/test_stores.py
         "webhooks",  # tests/e2e/test_webhooks.py
         "send-events",
-        "run-in-production",  # tests/e2e/test_secured.py, and tests/unit/test_deploy.py
+        "run-in-production",  # tests/e2e/test_production.py, and tests/unit/test_deploy.py
+        "from-inngest",  # tests/e2e/test_import.py
     }
     assert {page.stem for page in PAGES.glob("*.md")} == followed
 
@@ -66,12 +68,14 @@ async def test_rewind_a_group_and_run_again_what_failed(hands: Hands, stack: Sta
     assert (await verify(hands.settings)).ok
 
 
+@pytest.mark.long
 async def test_rebuild_the_tables(hands: Hands, stack: Stack, tmp_path: Path):
     await videos(hands, tmp_path, "pages", 2)
     await follow(stack, "rebuild-the-tables")
     assert (await verify(hands.settings)).ok
 
 
+@pytest.mark.long
 async def test_change_the_embedding_model(hands: Hands, stack: Stack, tmp_path: Path):
     await videos(hands, tmp_path, "spaces", 3)
     await follow(stack, "change-the-embedding-model")
@@ -79,6 +83,7 @@ async def test_change_the_embedding_model(hands: Hands, stack: Stack, tmp_path: 
     assert (await verify(hands.settings)).ok
 
 
+@pytest.mark.long
 async def test_change_a_function(hands: Hands, stack: Stack, tmp_path: Path):
     await videos(hands, tmp_path, "cut", 2, seconds=40)
     await until("all is acked", lambda: caught_up(hands))
@@ -97,6 +102,7 @@ async def test_change_a_function(hands: Hands, stack: Stack, tmp_path: Path):
     stack.start_functions()
 
 
+@pytest.mark.long
 async def test_delete_a_video(hands: Hands, stack: Stack, tmp_path: Path):
     path = await hands.upload(film(tmp_path / "tides.wav", (0, noise(2.5)), codec="pcm_s16le"), "ada")
     await hands.ending(await hands.ask("how-tides-work", "ada", path))
@@ -107,6 +113,7 @@ async def test_delete_a_video(hands: Hands, stack: Stack, tmp_path: Path):
     assert (await verify(hands.settings)).ok
 
 
+@pytest.mark.long
 async def test_recover_from_a_lost_database(hands: Hands, stack: Stack, tmp_path: Path):
     await videos(hands, tmp_path, "kept", 3)
     await until("all is acked", lambda: caught_up(hands))

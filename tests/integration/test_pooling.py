@@ -22,6 +22,7 @@ from chronos.devstack.ports import free_port
 from chronos.pooling import PooledByTransaction
 from chronos.sides import LAYOUT, projection_pool
 from streams import journal
+from tests.secured import certificate
 from tests.stack import until
 
 BOUNCER = shutil.which("pgbouncer")
@@ -41,6 +42,12 @@ auth_file = {users}
 pool_mode = {mode}
 default_pool_size = 20
 logfile = {log}
+{more}
+"""
+TLS = """
+client_tls_sslmode = require
+client_tls_cert_file = {certificate}
+client_tls_key_file = {key}
 """
 
 
@@ -53,7 +60,7 @@ async def pooled(url: str, mode: str) -> AsyncIterator[str]:
 
 
 @contextmanager
-def bouncing(url: str, mode: str) -> Iterator[str]:
+def bouncing(url: str, mode: str, more: str = "") -> Iterator[str]:
     parts, own = urlsplit(url), free_port()
     assert BOUNCER
     with tempfile.TemporaryDirectory() as folder:
@@ -61,7 +68,7 @@ def bouncing(url: str, mode: str) -> Iterator[str]:
         users, config, log = (Path(folder) / name for name in ("users.txt", "pgbouncer.ini", "log"))
         users.write_text(f'"{parts.username}" "{unquote(parts.password or "")}"\n')
         where = {"host": parts.hostname, "port": parts.port, "own": own}
-        config.write_text(CONFIG.format(**where, users=users, mode=mode, log=log))
+        config.write_text(CONFIG.format(**where, users=users, mode=mode, log=log, more=more))
         nobody = pwd.getpwnam("nobody")  # it refuses to run as root
         user = {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []} if os.geteuid() == 0 else {}
         process = subprocess.Popen([BOUNCER, "-q", str(config)], stderr=subprocess.DEVNULL, **user)
@@ -107,6 +114,24 @@ async def test_what_it_would_have_lost_is_real(new_database: Callable[[], str]) 
         async with other.transaction():
             assert await other.fetchval("SHOW search_path") == "of_the_first"
         await asyncio.gather(one.close(), other.close())
+
+
+async def test_over_tls_who_answers_must_be_who_the_authority_says(
+    new_database: Callable[[], str], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """To a pooler, since the embedded Postgres was built without TLS."""
+    with tempfile.TemporaryDirectory() as folder:
+        authority, key = certificate(Path(folder))
+        for file in (Path(folder), authority, key):  # another user has to read them
+            file.chmod(0o755)
+        other, _ = certificate(tmp_path_factory.mktemp("other"))
+        with bouncing(new_database(), "session", TLS.format(certificate=authority, key=key)) as url:
+            good = f"{url}?sslmode=verify-full&sslrootcert={authority}"
+            await until("the pooler answers", lambda: _answers(good), 20)
+            async with projection_pool(Settings(database_url=good, kafka_bootstrap_servers="127.0.0.1:1")) as pool:
+                assert await pool.fetchval("SELECT count(*) FROM videos") == 0
+            for wrong in (f"{url}?sslmode=verify-full&sslrootcert={other}", f"{url}?sslmode=disable"):
+                assert not await _answers(wrong)
 
 
 async def test_without_a_pooler_nothing_is_in_the_way(new_database: Callable[[], str]) -> None:

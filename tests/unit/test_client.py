@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from chronos.api import forms
+from chronos.api import change_forms
 from chronos.client import BadSetting, Chronos
 from chronos.client.calls import WAY
 from chronos.client.watching import Watch
@@ -38,10 +38,10 @@ def test_a_hash_is_no_key_and_a_name_is_no_address(monkeypatch: pytest.MonkeyPat
 RUN = "00000000-0000-7000-8000-000000000000"
 
 
-def change(status: str | None) -> forms.Change:
-    place = forms.Place(topic="t", partition=0, offset=0)
+def change(status: str | None) -> change_forms.Change:
+    place = change_forms.Place(topic="t", partition=0, offset=0)
     me = {"id": RUN, "run_id": RUN, "video_id": "a", "creator_id": "a", "event": "e", "at": 0, "place": place}
-    return forms.Change.model_validate(me | {"status": status, "function": None, "attempt": None, "error": None})
+    return change_forms.Change.model_validate(me | {"status": status, "function": None, "attempt": None, "error": None})
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def change(status: str | None) -> forms.Change:
         (f"data: {change('embedding').model_dump_json()}", True, True),
         (f"data: {change('completed').model_dump_json()}", True, True),
         (f"data: {change('failed').model_dump_json()}", True, True),
-        (f"data: {forms.Reset(reason='behind').model_dump_json()}", False, True),
+        (f"data: {change_forms.Reset(reason='behind').model_dump_json()}", False, True),
         ("event: status", False, False),
         ("id: abc", False, False),
     ],

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+from pathlib import Path
+
 import pytest
 from pydantic import ValidationError
 
 from chronos.adapters.faust_login import faust_settings
 from chronos.config import Settings
+from chronos.devstack.home import Info
 from chronos.kafka_security import KafkaSecurity
 from streams.redaction import redact
 
@@ -52,3 +56,14 @@ def test_scram_over_tls_is_given_to_both_clients_and_its_password_is_shown_by_ne
 def test_what_is_missing_is_named(environment: pytest.MonkeyPatch, given: dict[str, str], named: str) -> None:
     with pytest.raises(ValidationError, match=named):
         KafkaSecurity(**given)
+
+
+def test_a_stack_that_runs_in_the_folder_is_plain_whatever_the_shell_has_for_another_broker(
+    environment: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    environment.delenv("KAFKA_BOOTSTRAP_SERVERS", raising=False)
+    environment.setenv("KAFKA_SECURITY_PROTOCOL", "SSL")
+    info = Info(tmp_path, datetime.now(UTC), 1, "127.0.0.1:9", 1, "postgresql://127.0.0.1/x", 1, None, None, None, ())
+    assert Settings().completed(info).kafka_security.librdkafka() == {}
+    named = Settings(kafka_bootstrap_servers="kafka:9093").completed(info)
+    assert named.kafka_security.librdkafka() == {"security.protocol": "SSL"}
