@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -35,6 +36,7 @@ from streams.watchdog import Watchdog
 log = structlog.get_logger()
 
 PROGRESS_LOOK = 1.0  # seconds: as long as a rewind may wait to be seen
+LANDING = 5.0  # seconds for answers that come with the last of the drain to be written
 CRASH_PAUSE = 1.0  # seconds before a consumer that crashed is made anew
 
 
@@ -133,11 +135,14 @@ class Worker:
             await self._stop(apps, tasks)
 
     async def _stop(self, apps: list[_App], tasks: list[asyncio.Task[None]]) -> None:
-        """First the flag for all, since consumers stop one after another and the next would keep taking."""
+        """First the flag for all, since consumers stop one after another and the next would keep taking. Runs and paid
+        calls end within the same seconds: a provider that hangs must not have the worker killed for taking them twice.
+        """
+        end = time.monotonic() + self._consumers.drain
         for runner in self._runners:
             runner.close()
         await asyncio.gather(*(runner.let_go(self._consumers.drain) for runner in self._runners))
-        await self._till.land(self._consumers.drain)
+        await self._till.land(max(LANDING, end - time.monotonic()))
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

@@ -14,6 +14,7 @@ from chronos.sending import Sent
 from chronos.verifying import verify
 from streams.codec import Codec
 from streams.reading import LogScan
+from streams.worker import LANDING
 from tests.films import film, noise
 from tests.stack import Hands, Stack, new_stack, until
 
@@ -48,6 +49,22 @@ async def deploys(home: Path, times: int, videos: int) -> None:
             assert stack.provider.bought_twice() == []  # a stop lets calls land
             assert await hands.pool.fetchval("SELECT max(attempts) FROM journal.runs") == 1
             assert (await verify(hands.settings)).ok
+
+
+async def test_a_worker_whose_provider_hangs_ends_within_the_seconds_that_it_has(tmp_path: Path):
+    drain = 3.0
+    with new_stack(tmp_path) as stack:
+        stack.start_functions(more={"CHRONOS_DRAIN": str(drain)})
+        stack.start_projection()
+        async with stack.hands() as hands:
+            stack.provider.hang(kind="audio")
+            sent = await one_video(hands, tmp_path, 1)
+            await until("a call that hangs", lambda: more_calls(stack, 1, 2), 30)
+            began = time.monotonic()
+            assert stack.terminate("functions") == 0
+            assert time.monotonic() - began < drain + LANDING + 10  # ten for Faust, and for its place in the groups
+            left = await hands.pool.fetchrow("SELECT attempts, ending FROM journal.runs WHERE run_id = $1", sent.run_id)
+            assert tuple(left) == (0, None)  # its attempt is given back
 
 
 async def test_a_worker_that_was_stopped_and_is_woken_says_nothing_more(tmp_path: Path):
