@@ -22,11 +22,21 @@ import hypothesis
 import pytest
 import structlog
 
+from streams import redaction
+
 T = TypeVar("T")
 
 
 hypothesis.settings.register_profile("ours", deadline=None)  # how long an example takes is the machine's affair
 hypothesis.settings.load_profile("ours")
+
+
+@pytest.fixture(autouse=True)
+def _secrets_of_its_own() -> Iterator[None]:
+    """A password that one test made up may be a word in what another looks at."""
+    before = set(redaction._known)
+    yield
+    redaction._known.intersection_update(before)
 
 
 @pytest.fixture(autouse=True)

@@ -78,6 +78,7 @@ def stored(hands: Hands, path: str) -> Path:
     return file
 
 
+@pytest.mark.long
 async def test_a_dead_letter_is_read_sent_back_and_dropped(stack: Stack, hands: Hands, url: str, browser: Browser):
     await produce(stack, request(GARBAGE), request(b'{"videoId": "half", "creatorId": "bob"}'))
     letters = await backlog(stack, 2)
@@ -132,6 +133,7 @@ async def test_a_rewind_is_planned_carried_out_and_watched(
         assert not visit.trouble
 
 
+@pytest.mark.long
 async def test_a_video_is_run_again_its_run_is_drawn_and_it_is_deleted(
     hands: Hands, url: str, browser: Browser, tmp_path: Path
 ):
@@ -165,6 +167,7 @@ async def test_a_video_is_run_again_its_run_is_drawn_and_it_is_deleted(
         assert not visit.trouble
 
 
+@pytest.mark.long
 async def test_a_run_that_hangs_is_called_off(stack: Stack, hands: Hands, url: str, browser: Browser, tmp_path: Path):
     stack.provider.hang(kind="audio")
     sound = film(tmp_path / "hangs.wav", (0, noise(3)), codec="pcm_s16le")

@@ -99,6 +99,7 @@ async def test_a_later_wish_does_not_embed_the_transcript_of_a_deleted_video(
     assert await hands.pool.fetchval("SELECT count(*) FROM chunks WHERE video_id = 'wished'") == 0
 
 
+@pytest.mark.long
 async def test_who_waits_in_vain_is_told_and_the_deletion_is_carried_out_later(
     hands: Hands, stack: Stack, tmp_path: Path
 ):
@@ -123,6 +124,7 @@ async def test_what_makes_no_sense_is_one_line(hands: Hands, stack: Stack):
         assert len(done.stderr.strip().splitlines()) == 1
 
 
+@pytest.mark.long
 async def test_the_log_is_cut_off_behind_a_video_and_all_goes_on(hands: Hands, stack: Stack, tmp_path: Path):
     """As the page says: what stood before those offsets is lost to rebuilds, whosever it was; the tables keep it."""
     await put(hands, tmp_path, "cut", "ada", 0.3)

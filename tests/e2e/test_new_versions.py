@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from chronos import planning, queries, rewinding
 from chronos.offsets import Earliest
@@ -26,6 +27,7 @@ CHUNKING = {"shortest": 20, "aim": 25, "longest": 45, "overlap": 2}
 Passages = dict[str, set[tuple[float, str]]]  # of each video: where a hit begins, and what it says
 
 
+@pytest.mark.long
 async def test_another_cutter_pays_for_new_segments_alone_and_readers_see_old_rows_or_new_ones(
     hands: Hands, stack: Stack, tmp_path: Path
 ):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+import pytest
+
 from chronos import app
 from streams.kafka import Outbox
 from tests.e2e.test_rewind import caught_up, videos
@@ -37,6 +39,7 @@ asyncio.run(main())
 """
 
 
+@pytest.mark.long
 async def test_a_log_of_two_versions_is_folded_and_rebuilt_as_one(hands: Hands, stack: Stack, tmp_path: Path):
     """docs/how-to/change-an-event.md and add-a-projection.md, followed in a copy of the program that then runs here."""
     await videos(hands, tmp_path, "before", 2)

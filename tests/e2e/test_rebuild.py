@@ -69,6 +69,7 @@ async def test_a_rebuild_that_is_killed_goes_on_where_it_was(hands: Hands, stack
     assert await switching.drop(hands.settings, None) == result.schema
 
 
+@pytest.mark.long
 async def test_a_side_that_nobody_followed_is_followed_by_the_next_rebuild(
     hands: Hands, stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):

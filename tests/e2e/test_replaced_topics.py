@@ -8,6 +8,7 @@ import shlex
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from confluent_kafka.admin import AdminClient, NewPartitions  # type: ignore[attr-defined]  # it is there
 
 from chronos import planning
@@ -21,6 +22,7 @@ from tests.stack import Hands, Stack, until
 REMEDY = re.compile(r"`(chronos rewind [^`]*)`")
 
 
+@pytest.mark.long
 async def test_after_a_topic_has_grown(hands: Hands, stack: Stack, tmp_path: Path):
     topic = "transcription.completed"
     await videos(hands, tmp_path, "fewer", 2)
@@ -36,6 +38,7 @@ async def test_after_a_topic_has_grown(hands: Hands, stack: Stack, tmp_path: Pat
     assert report.ok, report
 
 
+@pytest.mark.long
 async def test_after_a_topic_was_made_anew(hands: Hands, stack: Stack, tmp_path: Path):
     await videos(hands, tmp_path, "older", 2)
     await until("all is acked", lambda: caught_up(hands))

@@ -150,6 +150,7 @@ async def test_each_way_means_what_it_means_to_kafkas_own_tool(
         stack.start_functions()
 
 
+@pytest.mark.long
 async def test_a_stopped_group_is_moved_from_outside_and_its_workers_begin_there(
     hands: Hands, stack: Stack, tmp_path: Path
 ):
@@ -179,6 +180,7 @@ async def test_what_operators_did_is_on_the_log_with_who_and_why(hands: Hands, s
     assert last["outcome"] == done.to_json()
 
 
+@pytest.mark.long
 async def test_the_projection_goes_back_as_well_and_its_rows_stay(hands: Hands, stack: Stack, tmp_path: Path):
     await videos(hands, tmp_path, "projected", 2)
     before = await rows(hands)

@@ -16,7 +16,10 @@ from tests.films import film, noise
 from tests.stack import Hands, Stack, new_stack, until
 
 
-@pytest.mark.parametrize(("part", "setting"), [("kafka", "KAFKA_BOOTSTRAP_SERVERS"), ("postgres", "DATABASE_URL")])
+@pytest.mark.parametrize(
+    ("part", "setting"),
+    [pytest.param("kafka", "KAFKA_BOOTSTRAP_SERVERS", marks=pytest.mark.long), ("postgres", "DATABASE_URL")],
+)
 async def test_a_part_that_is_killed_in_the_middle_of_videos_is_waited_for(tmp_path: Path, part: str, setting: str):
     with new_stack(tmp_path) as stack:
         stack.start_functions()
@@ -38,6 +41,7 @@ async def test_a_part_that_is_killed_in_the_middle_of_videos_is_waited_for(tmp_p
             assert (report.differences, report.without_ending) == ([], [])
 
 
+@pytest.mark.long
 async def test_with_the_database_away_a_projection_stops_when_it_is_told(tmp_path: Path):
     with new_stack(tmp_path) as stack:
         stack.start("projection", "--projection", more={"CHRONOS_DRAIN": "2"})
@@ -49,6 +53,7 @@ async def test_with_the_database_away_a_projection_stops_when_it_is_told(tmp_pat
             assert await asyncio.to_thread(stack.terminate, "projection") == 0
 
 
+@pytest.mark.long
 async def test_a_disk_that_is_full_during_a_download_costs_an_attempt_and_leaves_no_file(tmp_path: Path):
     scratch = tmp_path / "scratch"
     scratch.mkdir()

@@ -22,6 +22,7 @@ WORKERS = ("one", "two")
 STILL_STARTING = -signal.SIGTERM  # it had not begun to listen for signals, nor to work
 
 
+@pytest.mark.long
 async def test_three_deploys_in_the_middle_of_16_videos(tmp_path: Path):
     await deploys(tmp_path, times=3, videos=16)
 
@@ -67,6 +68,7 @@ async def test_a_worker_whose_provider_hangs_ends_within_the_seconds_that_it_has
             assert tuple(left) == (0, None)  # its attempt is given back
 
 
+@pytest.mark.long
 async def test_a_worker_that_was_stopped_and_is_woken_says_nothing_more(tmp_path: Path):
     with new_stack(tmp_path) as stack:
         stack.start_functions("one")

@@ -13,7 +13,7 @@ from tests.stack import Hands, Stack, new_stack, until
 NOBODY_WRITES = "SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE state = 'active' AND pid <> pg_backend_pid())"
 
 
-@pytest.mark.parametrize("victim", ["functions", "projection"])
+@pytest.mark.parametrize("victim", ["functions", pytest.param("projection", marks=pytest.mark.long)])
 async def test_a_kill_in_the_middle_of_three_videos(tmp_path: Path, victim: str):
     with new_stack(tmp_path) as stack:
         stack.start_functions()

@@ -42,6 +42,7 @@ async def patience(home: Path, times: int, seconds: float) -> None:
             assert await hands.pool.fetchval(ATTEMPTS) == 1
 
 
+@pytest.mark.long
 async def test_a_key_that_is_refused_holds_up_everything_and_fails_nothing(tmp_path: Path):
     await refused_key(tmp_path, videos=24, seconds=10.0)
 

@@ -19,6 +19,7 @@ SOUNDS = [(45 * n, noise(30)) for n in range(4)]
 KEPT = "SELECT count(*) FROM journal.paid"
 
 
+@pytest.mark.long
 async def test_what_a_dead_attempt_bought_outlives_the_journal_though_the_next_one_fails_before_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):

@@ -87,6 +87,7 @@ WAITING = [
 ]
 
 
+@pytest.mark.long
 def test_no_command_shows_a_secret_of_its_settings_when_the_world_is_away(tmp_path: Path) -> None:
     environment = os.environ | {
         "CHRONOS_HOME": str(tmp_path),
