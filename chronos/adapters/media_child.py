@@ -63,7 +63,7 @@ class Limit(Exception):
 
 class Mono:
     """FFmpeg's filters, from frames of one shape to mono samples in large blocks. Frames wait in it until they are
-    enough for one: to ask for sound after each of them, as AudioResampler does, nearly doubles what resampling costs."""
+    enough for one: to ask after each of them, as AudioResampler does, nearly doubles what resampling costs."""
 
     def __init__(self, frame: AudioFrame, rate: int) -> None:
         self._graph = Graph()
