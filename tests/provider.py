@@ -230,6 +230,8 @@ class _Embedder:
         """There is nothing to load."""
 
     def embed(self, texts: Sequence[str], *, dimensions: int | None) -> Embedded:
+        if dimensions not in (None, self._dimensions) and not self.name.startswith("text-embedding-3-"):
+            raise BadInput(f"{self.name} gives {self._dimensions} dimensions, not {dimensions}", "dimensions")
         vectors = np.zeros((len(texts), dimensions or self._dimensions), dtype=np.float32)
         tokens = 0
         for vector, text in zip(vectors, texts, strict=True):
