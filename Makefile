@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.made
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo dev test test-long faults check format bench bench-engine bench-consume bench-rebuild bench-serving bench-hour bench-words lock clean
+.PHONY: help install demo dev test test-long faults check format bench bench-engine bench-consume bench-rebuild bench-serving bench-hour bench-extract bench-words lock clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -65,6 +65,7 @@ bench: $(STAMP) ## the benchmarks, with machine and date
 	$(BIN)/python -m benchmarks.recovery
 	-$(BIN)/python -m benchmarks.serving # its goals are aims: see docs/benchmarks.md
 	-$(BIN)/python -m benchmarks.hour # as are these
+	-$(BIN)/python -m benchmarks.extracting
 	$(BIN)/python -m benchmarks.words
 
 bench-engine: $(STAMP) ## the engine alone: latency, throughput, and where the time goes
@@ -82,6 +83,9 @@ bench-serving: $(STAMP) ## how soon the API and the pages answer with 100,000 vi
 
 bench-hour: $(STAMP) ## an hour of speech with a provider that takes 2 s a segment, beside its floor
 	$(BIN)/python -m benchmarks.hour
+
+bench-extract: $(STAMP) ## an hour's sound out of its file, beside the ffmpeg command: FILE=lecture.mp4
+	$(BIN)/python -m benchmarks.extracting $(if $(FILE),--file $(FILE))
 
 bench-words: $(STAMP) ## the word error rate of the local model on recordings of people
 	$(BIN)/python -m benchmarks.words
