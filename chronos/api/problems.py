@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 
 from chronos.api.forms import Problem
 from chronos.browsing import NoSuchTopic
+from chronos.budgeting import BadBudget
 from chronos.choosing import NothingMeant
 from chronos.cli.errors import explain
 from chronos.comparing import TooDifferent
@@ -58,6 +59,7 @@ STATUS: dict[type[Exception], HTTPStatus] = {
     NotMoved: HTTPStatus.CONFLICT,
     NotGone: HTTPStatus.GATEWAY_TIMEOUT,  # it is on the log, and will be done
     NotFolded: HTTPStatus.GATEWAY_TIMEOUT,
+    BadBudget: HTTPStatus.UNPROCESSABLE_ENTITY,
     BadCondition: HTTPStatus.UNPROCESSABLE_ENTITY,
     BadWay: HTTPStatus.UNPROCESSABLE_ENTITY,
     NoMoment: HTTPStatus.UNPROCESSABLE_ENTITY,

@@ -25,6 +25,7 @@ SPOKEN = {
     "chronos.choosing.NothingMeant": "",
     "chronos.cli.state.WrongUse": "",
     "chronos.cli.state.Failed": "",
+    "chronos.budgeting.BadBudget": "",
     "chronos.conditions.BadCondition": "",
     "chronos.comparing.TooDifferent": "",
     "chronos.config.NotRunning": "",
@@ -73,6 +74,7 @@ of their modules is imported for the sake of another's error."""
 
 WRONG_USE = {
     "chronos.cli.state.WrongUse",
+    "chronos.budgeting.BadBudget",
     "chronos.conditions.BadCondition",
     "chronos.moments.NoMoment",
     "chronos.offsets.BadWay",

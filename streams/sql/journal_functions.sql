@@ -54,6 +54,16 @@ LANGUAGE sql STABLE AS $$
     SELECT journal.budget(creator) - u.spent - u.in_air FROM journal.used_today(creator) AS u
 $$;
 
+-- What holds a creator's videos of a status, which tells what they need next: budget, or nothing.
+CREATE OR REPLACE FUNCTION journal.holds(creator text, status text) RETURNS text
+LANGUAGE sql STABLE AS $$
+    SELECT 'budget' FROM journal.held AS h
+    WHERE h.creator_id = creator AND h.function = CASE
+        WHEN status IN ('pending', 'transcribing') THEN 'transcribe-video'
+        WHEN status IN ('processing', 'embedding') THEN 'generate-embeddings'
+    END
+$$;
+
 -- Grants runs: new ones, those whose wait is over, those whose owner died; of a creator never more at once than `most`,
 -- in the whole cluster. A row that is not granted is not returned; one that a budget holds is, with no attempts.
 CREATE OR REPLACE FUNCTION journal.begin_runs(
