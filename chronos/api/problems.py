@@ -29,6 +29,7 @@ from chronos.offsets import BadWay
 from chronos.planning import NoSuchGroup
 from chronos.plans import PlanIsStale
 from chronos.queries import NoSuchVideo, RunIsOver
+from chronos.reprocessing import NoneChosen
 from chronos.retrying import NothingToRetry
 from chronos.rewinding import NotMoved
 from chronos.spaces import NotFolded
@@ -50,6 +51,7 @@ STATUS: dict[type[Exception], HTTPStatus] = {
     NoSuchGroup: HTTPStatus.NOT_FOUND,
     NoSuchLetter: HTTPStatus.NOT_FOUND,
     NothingMeant: HTTPStatus.NOT_FOUND,
+    NoneChosen: HTTPStatus.NOT_FOUND,
     NothingToRetry: HTTPStatus.NOT_FOUND,
     RunIsOver: HTTPStatus.CONFLICT,
     TooFewChapters: HTTPStatus.CONFLICT,

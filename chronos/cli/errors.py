@@ -46,6 +46,7 @@ SPOKEN = {
     "chronos.sharing.NoSuchSecond": "",
     "chronos.planning.NoSuchGroup": "",
     "chronos.pooling.PooledByTransaction": "",
+    "chronos.reprocessing.NoneChosen": "",
     "chronos.retrying.NothingToRetry": "",
     "chronos.rewinding.NotMoved": "",
     "chronos.plans.PlanIsStale": "",
