@@ -267,7 +267,7 @@ BEGIN
                     SELECT FROM journal.calls AS c WHERE c.key = a.key AND c.lease_until >= clock_timestamp()
                 )
             GROUP BY a.creator_id, a.function, a.token
-        ), rooms AS (
+        ), rooms AS MATERIALIZED ( -- once a creator, however often it is compared
             SELECT creator_id, journal.room(creator_id) AS room FROM (SELECT DISTINCT creator_id FROM wished) AS w
         ), lined_up AS (
             SELECT *, sum(quote) OVER (PARTITION BY creator_id ORDER BY place) > room AND quote > 0 AS over
