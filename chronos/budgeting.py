@@ -58,6 +58,13 @@ async def of(pool: Pool, creator: str) -> Budget:
     return next(iter(await Budgets(pool).all(creator)))
 
 
+async def held(pool: Pool) -> str:
+    """Who is held by a budget, in words; empty: nobody is."""
+    names = [one.creator_id for one in await Budgets(pool).all() if one.held]
+    some = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+    return f"held by their budgets: {some}" if names else ""
+
+
 def told(act: OperatorActed) -> tuple[str, int | None, bool] | None:
     """What an operator's act says of budgets: whose, how much, whether it was dropped; None: nothing."""
     if act.act != ACT:

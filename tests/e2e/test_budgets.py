@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -66,6 +67,9 @@ async def test_a_backlog_of_five_dollars_is_held_at_one_and_goes_on_at_five(hand
     (budget,) = (await chronos(stack, "budget", "list"))["budgets"]
     assert (budget["creatorId"], budget["microUsd"], budget["held"]) == ("ada", 1_000_000, ["transcribe-video"])
 
+    pace = next(one for one in (await chronos(stack, "doctor"))["checks"] if one["name"] == "pace")
+    assert (pace["ok"], pace["remedy"]) == (True, "chronos budget list")
+
     with serving(stack) as api:
         async with httpx.AsyncClient(base_url=api.url, timeout=30.0) as client:
             answer = await client.put("/v1/budgets/ada", json={"microUsd": 5_000_000, "reason": "a good trial"})
@@ -77,6 +81,22 @@ async def test_a_backlog_of_five_dollars_is_held_at_one_and_goes_on_at_five(hand
     runs = await hands.pool.fetch("SELECT DISTINCT attempts, waits_since FROM journal.runs WHERE ending = 'completed'")
     assert [tuple(run) for run in runs] == [(1, None)]
     assert (await chronos(stack, "verify"))["differences"] == []
+
+
+async def test_the_usage_page_shows_budgets_and_sets_them(hands: Hands, stack: Stack):
+    with serving(stack) as api:
+        async with httpx.AsyncClient(base_url=api.url, timeout=30.0, follow_redirects=True) as client:
+
+            async def send(**fields: str) -> httpx.Response:
+                page = (await client.get("/usage")).text
+                (token,) = set(re.findall(r'name="csrf" value="([^"]+)"', page))
+                return await client.post("/usage/budget", data={"csrf": token, **fields})
+
+            assert "2.5" in (await send(creator="eve", dollars="2.50")).text
+            assert (await send(creator="eve", dollars="lots")).status_code == 422
+            assert (await client.post("/usage/budget", data={"creator": "eve", "dollars": "9"})).status_code == 403
+            assert "eve" not in (await send(creator="eve", dollars="")).text
+            assert (await client.get("/v1/budgets")).json()["budgets"][0]["creatorId"] == "ada"
 
 
 async def completed(hands: Hands, creator: str, count: int) -> bool:
