@@ -72,7 +72,7 @@ def pages(videos: int) -> dict[str, Address]:
         "a run's trace": lambda n: f"/v1/runs/{run_of(number(n))}",
         "search": lambda n: f"/v1/search?q={words(n)}",
         "search of a creator's": lambda n: f"/v1/search?q={words(n)}&creator=creator-{n % CREATORS}",
-        "usage": lambda n: "/v1/usage",
+        "usage, summed up": lambda n: "/v1/usage/sums",
         "usage of a month": lambda n: f"/v1/usage?since={day}&before={day.replace(month=day.month + 1)}",
         "usage of a creator": lambda n: f"/v1/usage?creator=creator-{n % CREATORS}",
         "failures": lambda n: "/v1/failures",

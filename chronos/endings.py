@@ -14,12 +14,14 @@ from streams.attempt import PastDeadline
 from streams.kafka import BrokerAway, DeliveryFailed, TooLarge
 from streams.paying import NonsenseAnswer
 from streams.postgres import AWAY
+from streams.retry import Held
 
-Ending = Literal["final", "retried", "paced", "blocked", "waited for"]
+Ending = Literal["final", "retried", "paced", "blocked", "held", "waited for"]
 """
 final: function.failed at once · retried: another attempt after a pause, until there are none left; in a row they open
 the provider's breaker · paced: tried again later, no attempt charged · blocked: the breaker opens at once, everything
-that needs the provider waits, no attempt charged · waited for: the statement or the fetch itself waits and goes on
+that needs the provider waits, no attempt charged · held: by a person's limit, for as long as that lasts, no attempt
+charged · waited for: the statement or the fetch itself waits and goes on
 """
 
 ENDINGS: Mapping[type[BaseException], Ending] = {
@@ -43,6 +45,7 @@ ENDINGS: Mapping[type[BaseException], Ending] = {
     ports.EmbeddingBusy: "paced",
     ports.EmbeddingBlocked: "blocked",
     NonsenseAnswer: "retried",
+    Held: "held",  # a budget
     # receivers of webhooks: which status is which is in chronos/adapters/webhooks.py
     ports.WebhookRefused: "final",
     ports.WebhookUnavailable: "retried",

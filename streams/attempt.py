@@ -12,16 +12,30 @@ from typing import assert_never
 import structlog
 
 from streams.codec import Codec, Received
-from streams.journal import Asked, Ended, Grant, Journal, Later, Lease, Rewind, RunKey, Settlement, Suspect
+from streams.journal import (
+    Asked,
+    Crowded,
+    Ended,
+    Grant,
+    HeldBack,
+    Journal,
+    Later,
+    Lease,
+    Rewind,
+    RunKey,
+    Settlement,
+    Suspect,
+)  # fmt: skip
 from streams.kafka import DeliveryFailed, Outbox, TooLarge
 from streams.outcome import Attempt
 from streams.paying import Purse, Till
 from streams.providers import Gate
 from streams.purchases import Spend
-from streams.retry import Again, Dead, Done, Problem, Refused, Unavailable, Verdict, judge
+from streams.retry import Again, Dead, Done, Held, Problem, Refused, Unavailable, Verdict, judge
 from streams.stage import Function
 from streams.steps import Steps
 from streams.telling import Cancelled, Fenced, Speaker, Telling, failed, result_kept, retried, reused
+from streams.turn import Acked, Alone, Aside, Outcome, Rest
 
 log = structlog.get_logger()
 
@@ -35,24 +49,8 @@ class PastDeadline(Unavailable):
     """An attempt hung: it took longer than its function allows."""
 
 
-@dataclass(frozen=True)
-class Acked:
-    """The record needs no more work."""
-
-
-@dataclass(frozen=True)
-class Alone:
-    """Workers died over it: it is to be taken again with nothing else in the process."""
-
-
-@dataclass(frozen=True)
-class Aside:
-    """The record is to be taken again in so many seconds; until then it holds no slot."""
-
-    seconds: float
-
-
-Outcome = Acked | Aside | Alone
+HELD = 2.0
+"""Seconds between two looks whether a budget has room again: one look a creator and function, whatever waits."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +93,10 @@ async def _process(work: Workplace, received: Received, rewind: Rewind, *, alone
             return await _tell_ending(work, received, key, grant)
         case Later(seconds):
             return Aside(seconds)
+        case Crowded(seconds):
+            return Rest(seconds)
+        case HeldBack():
+            return Rest(HELD)
         case Suspect():
             return Alone()
         case Lease():
@@ -166,6 +168,8 @@ class _Run:
             verdict = await self._attempt()
         except Cancelled:
             return await self._cancelled()
+        except Held as error:
+            return await self._held(error)
         return await self._end(verdict)
 
     async def _attempt(self) -> Verdict:
@@ -177,7 +181,7 @@ class _Run:
                         self._tell_spends(self._purse.used.bought)  # before what is drawn from them
                     await self._telling.tell(fact)
             await self._tell_usage()
-        except (Fenced, Cancelled):
+        except (Fenced, Cancelled, Held):
             raise
         except TooLarge as error:
             return judge(Refused(f"an event of this run is too large for the broker: {error}"), 1, function.retry)
@@ -227,6 +231,15 @@ class _Run:
         if not await self._settle(Settlement(self._lease, problem=problem, wait=after, refund=not charged)):
             raise Fenced
         return Aside(after)
+
+    async def _held(self, error: Held) -> Outcome:
+        """No clock runs: a budget that is used up today is another tomorrow."""
+        self._seen.held(error)
+        await self._telling.flush()
+        problem = Problem(type(error).__name__, str(error), True)
+        if not await self._settle(Settlement(self._lease, problem=problem, refund=True)):
+            raise Fenced
+        return Rest(HELD)
 
     async def tell_failure(self, problem: Problem) -> None:
         """What was bought is on the log before the failure is; the ending counts as told after both."""

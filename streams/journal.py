@@ -90,14 +90,23 @@ class Later:
 
 
 @dataclass(frozen=True)
+class Crowded:
+    """Its creator's places are taken, in other processes: lanes hold the limit within this one."""
+
+    seconds: float = 0.1
+
+
+@dataclass(frozen=True)
+class HeldBack:
+    """Its creator's budget is used up."""
+
+
+@dataclass(frozen=True)
 class Suspect:
     """Workers died over it: ask again with nothing else in the process."""
 
 
-Grant = Lease | Ended | Later | Suspect
-
-NO_ROOM = Later(0.5)
-"""Its creator's places are taken, in other processes: lanes hold the limit within this one."""
+Grant = Lease | Ended | Later | Crowded | HeldBack | Suspect
 
 
 @dataclass(frozen=True)
@@ -200,12 +209,15 @@ class Journal:
         grants: dict[RunKey, Grant] = {}
         async with self._pool.acquire() as connection:
             for row in await connection.fetch(SQL["begin"], *map(list, columns), self._lease):
-                grants[_key(row)] = self._leased(row, tokens[_key(row)], asked_at)
+                grants[_key(row)] = self._granted(row, tokens[_key(row)], asked_at)
             refused = [key for key in tokens if key not in grants]
             if refused:
                 for row in await connection.fetch(SQL["look"], *map(list, zip(*refused, strict=True))):
                     grants[_key(row)] = self._not_granted(row, tokens[_key(row)], asked_at)
-        return [grants.get(a.key, NO_ROOM) for a, _ in asked]
+        return [grants.get(a.key, Crowded()) for a, _ in asked]
+
+    def _granted(self, row: Row, token: str, asked_at: float) -> Grant:
+        return self._leased(row, token, asked_at) if row["attempts"] else HeldBack()
 
     def _leased(self, row: Row, token: str, asked_at: float) -> Lease:
         lease = Lease(

@@ -14,6 +14,7 @@ class _Lane(Generic[J]):
     live: deque[J] = field(default_factory=deque)
     behind: deque[J] = field(default_factory=deque)  # reprocessing: after all live work of everybody
     running: int = 0
+    resting: bool = False
 
 
 class Lanes(Generic[J]):
@@ -27,9 +28,14 @@ class Lanes(Generic[J]):
         self.running = 0
         self.waiting = 0
 
-    def put(self, lane: str, job: J, *, behind: bool = False) -> None:
+    def put(self, lane: str, job: J, *, behind: bool = False, first: bool = False) -> None:
+        """`first`: before all others of its lane."""
         state = self._lanes.setdefault(lane, _Lane())
-        (state.behind if behind else state.live).append(job)
+        queue = state.behind if behind else state.live
+        if first:
+            queue.appendleft(job)
+        else:
+            queue.append(job)
         self.waiting += 1
         self._line_up(lane, state)
 
@@ -50,6 +56,17 @@ class Lanes(Generic[J]):
         (state.behind if behind else state.live).appendleft(job)
         self.waiting += 1
         self._line_up(lane, state)
+
+    def rest(self, lane: str) -> bool:
+        """Nothing of this lane starts until it is woken. False: it rests already."""
+        state = self._lanes.setdefault(lane, _Lane())
+        was, state.resting = state.resting, True
+        return not was
+
+    def wake(self, lane: str) -> None:
+        if (state := self._lanes.get(lane)) is not None:
+            state.resting = False
+            self._line_up(lane, state)
 
     def done(self, lane: str) -> None:
         """A job of this lane has ended, or was set aside."""
@@ -81,8 +98,8 @@ class Lanes(Generic[J]):
             queued.discard(lane)
             state = self._lanes.get(lane)
             queue = (state.behind if behind else state.live) if state else None
-            if state is None or not queue or state.running >= self._limit:
-                continue  # it lines up again when a job of its own ends
+            if state is None or not queue or state.resting or state.running >= self._limit:
+                continue  # it lines up again when it is woken, or a job of its own ends
             job = queue.popleft()
             state.running += 1
             self.running += 1
@@ -92,7 +109,7 @@ class Lanes(Generic[J]):
         return None
 
     def _line_up(self, lane: str, state: _Lane[J]) -> None:
-        if state.running >= self._limit:
+        if state.resting or state.running >= self._limit:
             return
         for behind, queue in ((False, state.live), (True, state.behind)):
             if queue and lane not in self._queued[behind]:

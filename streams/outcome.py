@@ -13,7 +13,7 @@ import structlog
 from streams import metrics, tracing
 from streams.codec import Received
 from streams.journal import Ending, Lease
-from streams.retry import Again, Dead, Done, Verdict
+from streams.retry import Again, Dead, Done, Held, Verdict
 
 log = structlog.get_logger()
 
@@ -59,6 +59,12 @@ class Attempt:
     def cancelled(self) -> None:
         self._over("cancelled")
         log.info("cancelled", function=self.function, video=self.received.event.subject())
+
+    def held(self, error: Held) -> None:
+        """Its creator's budget is used up."""
+        self._outcome = "held"
+        tracing.note(outcome="held", waits_for=str(error))
+        log.info("held", **self._where(), message=str(error))
 
     def _over(self, ending: Ending, **more: str) -> None:
         self._outcome = ending

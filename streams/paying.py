@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from streams import metrics
+from streams.budgets import Budgets, dollars
 from streams.journal import Asked, Lease
 from streams.providers import Providers
 from streams.purchases import Claim, Purchase, Purchases, Result, Spend, Wish
-from streams.retry import Fault, Paced, Unavailable
+from streams.retry import Fault, Held, Paced, Unavailable
 from streams.stage import Answer, Kept, PaidCall
 from streams.telling import Cancelled, Fenced
 
@@ -36,6 +37,8 @@ class Till:
     purchases: Purchases
     providers: Providers
     calls: asyncio.Semaphore
+    budgets: Budgets
+    quotes: bool = False  # somebody has a budget: calls are quoted before they are made
     air: set[asyncio.Task[Any]] = field(default_factory=set)
 
     async def land(self, within: float) -> None:
@@ -81,6 +84,7 @@ class Purse:
             Fenced: the run is another's.
             Cancelled: a person called it off.
             Paced: the provider is to be left alone for longer than a run may wait in its place.
+            Held: it would be over its creator's budget.
             asyncio.CancelledError: `stop` was set before the call was made.
         """
         keys = [call.key(argument) for argument in arguments]
@@ -136,12 +140,7 @@ class Purse:
     ) -> dict[str, Result]:  # fmt: skip
         async with self._till.calls:
             self._may_call(stop)
-            wish = Wish(self._asked.run_id, call.provider, call.model, tuple(missing))
-            claim = await self._till.purchases.claim(wish)
-            if claim.cancelled:
-                raise Cancelled
-            if claim.pause:
-                raise self._till.providers.paused(call, *claim.pause)
+            wish, claim = await self._claim(call, missing)
             if not claim.granted:
                 return claim.results
             try:
@@ -156,6 +155,30 @@ class Purse:
         rest = max(answer.rest for answer in answers)
         await self._till.providers.worked(call, troubled=claim.troubled, rest=rest)
         return claim.results | kept
+
+    async def _claim(self, call: PaidCall[A], missing: Mapping[str, A]) -> tuple[Wish, Claim]:
+        """Leave to make a call, or what is bought already. Without budgets no call is quoted: that takes time."""
+        quotes = tuple(call.quote([one])[1] for one in missing.values()) if self._till.quotes else None
+        wish = Wish(self._asked, call.provider, call.model, tuple(missing), quotes)
+        claim = await self._till.purchases.claim(wish)
+        if claim.unquoted:
+            self._till.quotes = True
+            return await self._claim(call, missing)
+        if claim.cancelled:
+            raise Cancelled
+        if claim.pause:
+            raise self._till.providers.paused(call, *claim.pause)
+        if claim.held:
+            raise await self._held(call, sum(quotes or ()))
+        return wish, claim
+
+    async def _held(self, call: PaidCall[A], cost: int) -> Held:
+        who = self._asked.creator_id or ""
+        remedy = f"it goes on after midnight (UTC), or with more: chronos budget set {who} USD"
+        used = await self._till.budgets.says(who)
+        return Held(
+            f"a call of {call.model} for {dollars(cost)} does not fit into the budget of {who}, {used}; {remedy}"
+        )
 
     def _may_call(self, stop: asyncio.Event) -> None:
         if stop.is_set():

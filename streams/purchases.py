@@ -25,12 +25,13 @@ class Result(NamedTuple):
 
 @dataclass(frozen=True)
 class Wish:
-    """A call that a run would like to make."""
+    """A call that a run would like to make. `quotes`: what it would cost by key, where a budget has a say."""
 
-    run_id: str
+    asked: Asked
     provider: str
     model: str
     keys: tuple[str, ...]
+    quotes: tuple[int, ...] | None = None
     token: str = field(default_factory=lambda: str(uuid.uuid4()))
 
 
@@ -42,6 +43,8 @@ class Claim:
     granted: tuple[str, ...]
     pause: tuple[float, str] | None  # seconds, why: the provider must not be called
     cancelled: bool
+    held: bool  # by its creator's budget
+    unquoted: bool  # there is a budget: ask again with quotes
     troubled: bool  # the provider failed of late: a call that works is to be reported
 
 
@@ -170,7 +173,7 @@ class Purchases:
         return {row["key"]: _result(row) for row in rows}
 
     async def _claim_all(self, wishes: Sequence[Wish]) -> list[Claim]:
-        lines = [(key, w.token, w.provider, w.model, w.run_id) for w in wishes for key in w.keys]
+        lines = [line for wish in wishes for line in _lines(wish)]
         rows: dict[str, list[Row]] = {wish.token: [] for wish in wishes}
         for row in await self._pool.fetch(SQL["claim"], *map(list, zip(*lines, strict=True)), self._lease):
             rows[str(row["token"])].append(row)
@@ -193,6 +196,12 @@ class Purchases:
         return [kept.intersection(keys) for _, keys in wanted]
 
 
+def _lines(wish: Wish) -> list[tuple[object, ...]]:
+    asked, quotes = wish.asked, wish.quotes or (None,) * len(wish.keys)
+    who = (wish.token, wish.provider, wish.model, asked.run_id, asked.key.function, asked.creator_id)
+    return [(key, *who, quote) for key, quote in zip(wish.keys, quotes, strict=True)]
+
+
 def _claim(rows: Sequence[Row]) -> Claim:
     """The answer to one wish out of its rows, one a key."""
     verdicts = {row["key"]: row["verdict"] for row in rows}
@@ -202,6 +211,8 @@ def _claim(rows: Sequence[Row]) -> Claim:
         tuple(key for key, verdict in verdicts.items() if verdict == "yours"),
         paused,
         "cancelled" in verdicts.values(),
+        "held" in verdicts.values(),
+        "unquoted" in verdicts.values(),
         any(row["troubled"] for row in rows),
     )
 

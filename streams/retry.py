@@ -36,6 +36,10 @@ class Blocked(Paced):
     """The provider cannot be used until a person acts (no key, no quota): everything that needs it waits."""
 
 
+class Held(Fault):
+    """A person's limit holds it. It waits for as long as that lasts, and no attempt is charged."""
+
+
 @dataclass(frozen=True)
 class Problem:
     """Why an attempt ended: the error as it goes on the log."""

@@ -11,12 +11,13 @@ import structlog
 from schemas.avro import Undecodable
 from streams import metrics
 from streams.alone import Company
-from streams.attempt import Acked, Alone, Aside, Outcome, Workplace, process
+from streams.attempt import Workplace, process
 from streams.deadletter import dead_letter
 from streams.journal import NO_REWIND, Rewind
 from streams.kafka import DeliveryFailed
 from streams.lanes import Lanes
 from streams.record import Record
+from streams.turn import Acked, Alone, Aside, Outcome, Rest
 
 log = structlog.get_logger()
 
@@ -142,6 +143,8 @@ class Runner:
         """One turn of a job in its lane. What was decoded at its arrival was let go of: waiting costs bytes only."""
         try:
             outcome = await self._process(job)
+            if isinstance(outcome, Rest):  # before its place is another's
+                self._rest(job, outcome.seconds)
         finally:
             self._lanes.done(job.lane)
             job.task = None
@@ -165,6 +168,18 @@ class Runner:
             async with self._company.alone():
                 outcome = await process(self._work, received, job.rewind, alone=True)
         return outcome
+
+    def _rest(self, job: Job, seconds: float) -> None:
+        """Nothing of its creator may begin: to ask for each that waits would be answered with the same."""
+        if job.dropped or self._closing:
+            return
+        if self._lanes.rest(job.lane):
+            asyncio.get_running_loop().call_later(seconds, self._wake, job.lane)
+        self._lanes.put(job.lane, job, behind=job.behind, first=True)
+
+    def _wake(self, lane: str) -> None:
+        self._lanes.wake(lane)
+        self._fill()
 
     def _back(self, job: Job) -> None:
         if not job.dropped and not self._closing:

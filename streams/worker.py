@@ -16,6 +16,7 @@ from schemas.event import Event
 from schemas.topics import TOPICS
 from streams.alone import Company
 from streams.attempt import Workplace
+from streams.budgets import Budgets
 from streams.chosen import Again, Chosen, Submit
 from streams.codec import Codec
 from streams.faust_worker import FunctionApp, WorkerSettings, assert_fast_faust, quiet_faust
@@ -75,7 +76,7 @@ class Worker:
         self._pool, self._lease, self._max_wait = pool, lease, max_wait
         self._journal = Journal(pool, lease=lease)
         self._purchases = Purchases(pool, lease=lease)
-        self._till = Till(self._purchases, Providers(pool), asyncio.Semaphore(parallel_calls))
+        self._till = Till(self._purchases, Providers(pool), asyncio.Semaphore(parallel_calls), Budgets(pool))
         self._company = Company()
         self._runners: list[Runner] = []
 

@@ -31,8 +31,41 @@ LANGUAGE sql STABLE AS $$
         AND ($4 OR NOT journal.is_suspect(r))
 $$;
 
+-- What a creator's videos may cost a day, in millionths of a dollar; null: as much as they do.
+CREATE OR REPLACE FUNCTION journal.budget(creator text) RETURNS bigint
+LANGUAGE sql STABLE AS $$
+    SELECT b.micro_usd FROM journal.budgets AS b WHERE b.creator_id IN (creator, '')
+    ORDER BY b.creator_id = '' LIMIT 1
+$$;
+
+-- What a creator's calls have cost since midnight (UTC), and what those in the air will.
+CREATE OR REPLACE FUNCTION journal.used_today(creator text, OUT spent bigint, OUT in_air bigint)
+LANGUAGE sql STABLE AS $$
+    SELECT
+        (SELECT coalesce(sum(s.cost_micro_usd), 0)::bigint FROM journal.spends AS s
+         WHERE s.creator_id = creator AND s.spent_at >= date_trunc('day', clock_timestamp(), 'UTC')),
+        (SELECT coalesce(sum(c.quote), 0)::bigint FROM journal.calls AS c
+         WHERE c.creator_id = creator AND c.lease_until >= clock_timestamp())
+$$;
+
+-- What is left of a creator's budget of today; null: it is not limited.
+CREATE OR REPLACE FUNCTION journal.room(creator text) RETURNS bigint
+LANGUAGE sql STABLE AS $$
+    SELECT journal.budget(creator) - u.spent - u.in_air FROM journal.used_today(creator) AS u
+$$;
+
+-- What holds a creator's videos of a status, which tells what they need next: budget, or nothing.
+CREATE OR REPLACE FUNCTION journal.holds(creator text, status text) RETURNS text
+LANGUAGE sql STABLE AS $$
+    SELECT 'budget' FROM journal.held AS h
+    WHERE h.creator_id = creator AND h.function = CASE
+        WHEN status IN ('pending', 'transcribing') THEN 'transcribe-video'
+        WHEN status IN ('processing', 'embedding') THEN 'generate-embeddings'
+    END
+$$;
+
 -- Grants runs: new ones, those whose wait is over, those whose owner died; of a creator never more at once than `most`,
--- in the whole cluster. A row that is not granted is not returned.
+-- in the whole cluster. A row that is not granted is not returned; one that a budget holds is, with no attempts.
 CREATE OR REPLACE FUNCTION journal.begin_runs(
     functions text[], fingerprints text[], inputs uuid[], run_ids uuid[], creators text[], videos text[],
     rewinds integer[], reemits boolean[], tokens uuid[], most integer[], alone boolean[], lease double precision
@@ -83,6 +116,25 @@ BEGIN
         );
     END IF;
 
+    IF EXISTS (SELECT FROM journal.held) THEN
+        DELETE FROM journal.held AS h USING (
+            SELECT creator_id, function FROM journal.held
+            WHERE (creator_id, function) IN (SELECT * FROM unnest(creators, functions))
+            ORDER BY creator_id, function
+            FOR UPDATE -- in one order with `claim`
+        ) AS asked
+        WHERE (h.creator_id, h.function) = (asked.creator_id, asked.function)
+            AND coalesce(journal.room(h.creator_id) >= h.needs, true); -- raised, lifted, or another day
+        RETURN QUERY
+        SELECT a.function, a.fingerprint, a.input_id, 0, 0, 0, 0::bigint, 0::double precision, false
+        FROM unnest(functions, fingerprints, inputs, creators, rewinds, reemits, alone)
+            AS a (function, fingerprint, input_id, creator_id, rewind, reemit, alone)
+        JOIN journal.held AS h ON (h.creator_id, h.function) = (a.creator_id, a.function)
+        LEFT JOIN journal.runs AS r
+            ON (r.function, r.fingerprint, r.input_id) = (a.function, a.fingerprint, a.input_id)
+        WHERE r.function IS NULL OR journal.may_begin(r, a.rewind, a.reemit, a.alone);
+    END IF;
+
     RETURN QUERY
     WITH asked AS (
         SELECT * FROM unnest(
@@ -95,7 +147,8 @@ BEGIN
         FROM asked AS a
         LEFT JOIN journal.runs AS r
             ON (r.function, r.fingerprint, r.input_id) = (a.function, a.fingerprint, a.input_id)
-        WHERE r.function IS NULL OR journal.may_begin(r, a.rewind, a.reemit, a.alone)
+        WHERE (r.function IS NULL OR journal.may_begin(r, a.rewind, a.reemit, a.alone))
+            AND NOT EXISTS (SELECT FROM journal.held AS h WHERE (h.creator_id, h.function) = (a.creator_id, a.function))
     ), live AS (
         SELECT r.function, r.creator_id, count(*) AS count
         FROM journal.runs AS r
@@ -147,9 +200,11 @@ END
 $$;
 
 -- Leave for paid calls, one row a key (a call's keys share its token). What is bought already comes back with its
--- result; of the rest: yours (make the call), busy (another makes it), paused (so many seconds), cancelled (the run).
+-- result; of the rest: yours (make the call), busy (another makes it), paused (so many seconds), cancelled (the run),
+-- held (by its creator's budget), unquoted (there is a budget: ask again with what it would cost).
 CREATE OR REPLACE FUNCTION journal.claim(
-    keys text[], tokens uuid[], providers text[], models text[], run_ids uuid[], lease double precision
+    keys text[], tokens uuid[], providers text[], models text[], run_ids uuid[], functions text[], creators text[],
+    quotes bigint[], lease double precision
 ) RETURNS TABLE (
     key text, token uuid, verdict text, troubled boolean, seconds double precision, reason text,
     result bytea, quantity double precision, cost_micro_usd bigint
@@ -161,6 +216,8 @@ DECLARE
     troubled uuid[] := '{}';
     probes uuid[] := '{}';
     paused uuid[] := '{}';
+    unquoted uuid[] := '{}';
+    held uuid[] := '{}';
 BEGIN
     IF EXISTS (SELECT FROM journal.cancelled WHERE run_id = ANY(run_ids)) THEN
         stopped := ARRAY(
@@ -193,12 +250,50 @@ BEGIN
         INTO troubled, paused;
     END IF;
 
-    INSERT INTO journal.calls AS c (key, token, run_id, lease_until)
-    SELECT DISTINCT ON (a.key) a.key, a.token, a.run_id, clock_timestamp() + make_interval(secs => lease)
-    FROM unnest(keys, tokens, run_ids) AS a (key, token, run_id)
-    WHERE NOT a.token = ANY(stopped || paused) AND NOT EXISTS (SELECT FROM journal.paid AS p WHERE p.key = a.key)
+    IF EXISTS (SELECT FROM journal.budgets) THEN
+        -- One at a time takes of a creator's budget. What follows sees all that was taken before.
+        PERFORM pg_advisory_xact_lock(hashtextextended('budget of ' || limited.creator_id, 0)) FROM (
+            SELECT DISTINCT a.creator_id FROM unnest(creators) AS a (creator_id)
+            WHERE journal.budget(a.creator_id) IS NOT NULL
+            ORDER BY 1
+        ) AS limited;
+        WITH wished AS (
+            SELECT a.creator_id, a.function, a.token, min(a.place) AS place, sum(a.quote)::bigint AS quote
+            FROM unnest(keys, tokens, functions, creators, quotes) WITH ORDINALITY
+                AS a (key, token, function, creator_id, quote, place)
+            WHERE NOT a.token = ANY(stopped || paused)
+                AND NOT EXISTS (SELECT FROM journal.paid AS p WHERE p.key = a.key)
+                AND NOT EXISTS (
+                    SELECT FROM journal.calls AS c WHERE c.key = a.key AND c.lease_until >= clock_timestamp()
+                )
+            GROUP BY a.creator_id, a.function, a.token
+        ), rooms AS MATERIALIZED ( -- once a creator, however often it is compared
+            SELECT creator_id, journal.room(creator_id) AS room FROM (SELECT DISTINCT creator_id FROM wished) AS w
+        ), lined_up AS (
+            SELECT *, sum(quote) OVER (PARTITION BY creator_id ORDER BY place) > room AND quote > 0 AS over
+            FROM wished JOIN rooms USING (creator_id)
+            WHERE room IS NOT NULL
+        ), noted AS (
+            INSERT INTO journal.held AS h (creator_id, function, needs)
+            SELECT creator_id, function, min(quote) FROM lined_up WHERE over GROUP BY creator_id, function
+            ORDER BY creator_id, function
+            ON CONFLICT (creator_id, function) DO UPDATE SET needs = excluded.needs
+        )
+        SELECT
+            coalesce(array_agg(token) FILTER (WHERE quote IS NULL), '{}'), coalesce(array_agg(token) FILTER (WHERE over), '{}')
+        FROM lined_up
+        INTO unquoted, held;
+    END IF;
+
+    INSERT INTO journal.calls AS c (key, token, run_id, creator_id, quote, lease_until)
+    SELECT DISTINCT ON (a.key)
+        a.key, a.token, a.run_id, a.creator_id, coalesce(a.quote, 0), clock_timestamp() + make_interval(secs => lease)
+    FROM unnest(keys, tokens, run_ids, creators, quotes) AS a (key, token, run_id, creator_id, quote)
+    WHERE NOT a.token = ANY(stopped || paused || unquoted || held) AND NOT EXISTS (SELECT FROM journal.paid AS p WHERE p.key = a.key)
     ORDER BY a.key -- two workers lock in one order
-    ON CONFLICT (key) DO UPDATE SET token = excluded.token, run_id = excluded.run_id, lease_until = excluded.lease_until
+    ON CONFLICT (key) DO UPDATE SET
+        token = excluded.token, run_id = excluded.run_id, creator_id = excluded.creator_id, quote = excluded.quote,
+        lease_until = excluded.lease_until
     WHERE c.lease_until < clock_timestamp();
 
     -- What was kept while we waited for its row: the claim is not needed.
@@ -213,6 +308,8 @@ BEGIN
             WHEN a.token = ANY(stopped) THEN 'cancelled'
             WHEN c.token = a.token THEN 'yours'
             WHEN a.token = ANY(paused) THEN 'paused'
+            WHEN a.token = ANY(unquoted) THEN 'unquoted'
+            WHEN a.token = ANY(held) THEN 'held'
             ELSE 'busy'
         END,
         a.token = ANY(troubled),

@@ -99,6 +99,7 @@ CREATE TABLE IF NOT EXISTS journal.spends (
     told boolean NOT NULL DEFAULT false -- its usage.recorded is on the log
 );
 CREATE INDEX IF NOT EXISTS spends_by_input ON journal.spends (input_id, function);
+CREATE INDEX IF NOT EXISTS spends_by_creator ON journal.spends (creator_id, spent_at) INCLUDE (cost_micro_usd);
 CREATE INDEX IF NOT EXISTS spends_untold ON journal.spends (token) WHERE NOT told;
 
 CREATE TABLE IF NOT EXISTS journal.deleted ( -- videos of which nothing from before a deletion is processed or kept
@@ -130,6 +131,30 @@ CREATE TABLE IF NOT EXISTS journal.calls ( -- paid calls in the air: who wants t
     lease_until timestamptz NOT NULL
 );
 CREATE INDEX IF NOT EXISTS calls_by_token ON journal.calls (token);
+
+DO $$ -- journals of before 28 November 2026
+BEGIN
+    IF NOT EXISTS (
+        SELECT FROM information_schema.columns
+        WHERE (table_schema, table_name, column_name) = ('journal', 'calls', 'quote')
+    ) THEN
+        ALTER TABLE journal.calls ADD COLUMN creator_id text, ADD COLUMN quote bigint NOT NULL DEFAULT 0;
+    END IF;
+END $$;
+
+CREATE TABLE IF NOT EXISTS journal.budgets ( -- what a creator's videos may cost a day (UTC)
+    creator_id text PRIMARY KEY, -- empty: of everybody who has none of his own
+    micro_usd bigint, -- null: as much as they cost
+    set_at timestamptz NOT NULL DEFAULT now()
+);
+
+CREATE TABLE IF NOT EXISTS journal.held ( -- functions that begin nothing of a creator's: a call was over the budget
+    creator_id text,
+    function text,
+    needs bigint NOT NULL, -- what that call would cost, in millionths of a dollar
+    since timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (creator_id, function)
+);
 
 CREATE TABLE IF NOT EXISTS journal.providers ( -- pace and breaker, shared by all workers
     provider text NOT NULL,

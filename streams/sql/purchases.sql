@@ -5,7 +5,7 @@ SELECT key, result, quantity, cost_micro_usd FROM journal.paid WHERE key = ANY($
 SELECT key FROM journal.paid WHERE key = ANY($1::text[])
 
 -- name: claim
-SELECT * FROM journal.claim($1, $2, $3, $4, $5, $6)
+SELECT * FROM journal.claim($1, $2, $3, $4, $5, $6, $7, $8, $9)
 
 -- name: keep
 -- Keeps answers with their spends, and ends their claims: one transaction. Gives the keys that were kept before, or are

@@ -15,7 +15,8 @@ from schemas.event import Coordinates
 from schemas.running import FunctionFailed
 from schemas.transcription import TranscribeRequested, TranscriptionStarted
 from streams import attempt
-from streams.attempt import Acked, Aside, Outcome, Workplace, process
+from streams.attempt import Workplace, process
+from streams.budgets import Budgets
 from streams.codec import Codec, Received
 from streams.journal import NO_REWIND, Asked, Grant, Journal, Rewind, Settlement
 from streams.kafka import DeliveryFailed, Stored
@@ -25,7 +26,8 @@ from streams.providers import Providers
 from streams.purchases import Purchases
 from streams.record import Record
 from streams.retry import Retry
-from streams.stage import Function, Step, function
+from streams.stage import Answer, Function, Step, function
+from streams.turn import Acked, Aside, Outcome, Rest
 
 
 class Box:
@@ -57,7 +59,7 @@ def box() -> Box:
 
 
 def work(pool: Pool, box: Box, function: Function) -> Workplace:
-    till = Till(Purchases(pool), Providers(pool), asyncio.Semaphore(4))
+    till = Till(Purchases(pool), Providers(pool), asyncio.Semaphore(4), Budgets(pool))
     return Workplace(function, function.fingerprint(), {}, Journal(pool), till, box, Codec({}))  # type: ignore[arg-type]
 
 
@@ -138,6 +140,43 @@ async def test_what_completed_at_its_last_attempt_is_told_again_as_it_was_whatev
     assert box.failures() == []
     first, again = [record.value for record in box.sent if record.topic == TranscriptionStarted.name]
     assert first == again
+
+
+class Teller:
+    """A paid call."""
+
+    provider, model, usage = "oracle", "teller", "audioSeconds"
+
+    def quote(self, arguments: Sequence[str]) -> tuple[float, int]:
+        return 1.0, 5
+
+    def key(self, argument: str) -> str:
+        return argument
+
+    async def __call__(self, arguments: Sequence[str]) -> list[Answer]:
+        return [Answer(b"", 1.0, 5) for _ in arguments]
+
+
+@function("pays", retry=Retry(attempts=1))
+async def pays(request: TranscribeRequested, step: Step) -> AsyncIterator[TranscriptionStarted]:
+    async for _ in step.each("asks", Teller(), [f"{request.creator_id}/{n}" for n in range(3)]):
+        pass
+    yield TranscriptionStarted(video_id=request.video_id, creator_id=request.creator_id, attempt=step.attempt)
+
+
+async def test_a_run_that_a_budget_holds_rests_without_an_attempt_or_a_clock_and_goes_on(pool: Pool, box: Box):
+    """For as long as it takes: there may be room tomorrow."""
+    place, one, budgets = work(pool, box, pays), received(), Budgets(pool)
+    creator = one.event.owner() or ""
+    await budgets.put(creator, 11)
+    for _ in range(3):
+        assert isinstance(await process(place, one, NO_REWIND), Rest)
+    run = await pool.fetchrow("SELECT * FROM journal.runs WHERE creator_id = $1", creator)
+    assert (run["attempts"], run["waits_since"], run["lease_token"], run["ending"]) == (0, None, None, None)
+    assert [record.topic for record in box.sent] == []
+    await budgets.put(creator, 15)
+    assert await process(place, one, NO_REWIND) == Acked()
+    assert [b.spent for b in await budgets.all(creator)] == [15]
 
 
 class Sick(Journal):

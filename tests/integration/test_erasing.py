@@ -89,7 +89,7 @@ async def test_a_run_under_way_is_called_off_and_what_it_still_gets_is_not_kept(
     assert (await books.keep(run, late))["in the air"].result == b"said"
     assert await kept(pool) == set()
     assert [spend.token for spend in await books.spends(run.key)] == [late.token]
-    assert (await books.claim(Wish(run.run_id, "p", "m", ("another",)))).cancelled
+    assert (await books.claim(Wish(run, "p", "m", ("another",)))).cancelled
     await journal.renew()
     assert lease.cancelled
     await journal.settle(Settlement(lease, ending="completed", told=True))  # it was past its last step already

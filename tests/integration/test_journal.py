@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 
-from streams.journal import Asked, Ended, Journal, Later, Lease, Rewind, RunKey, Settlement, Suspect
+from streams.journal import Asked, Crowded, Ended, Journal, Later, Lease, Rewind, RunKey, Settlement, Suspect
 from streams.postgres import Pool
 from streams.purchases import Purchase, Purchases, Wish
 from streams.retry import Problem
@@ -90,7 +90,7 @@ async def test_ten_runs_of_a_creator_begin_in_the_whole_cluster_and_the_next_whe
     assert len(leases) == 10
     assert isinstance(await workers[0].begin(asked(creator="another")), Lease)
     left = [run for run, grant in zip(runs, grants, strict=True) if not isinstance(grant, Lease)]
-    assert isinstance(await workers[0].begin(left[0]), Later)
+    assert isinstance(await workers[0].begin(left[0]), Crowded)
     await workers[0].settle(Settlement(leases[0], ending="completed", told=True))
     assert isinstance(await workers[1].begin(left[0]), Lease)
 
@@ -115,33 +115,33 @@ async def test_a_cancelled_run_begins_no_more_and_buys_no_more(pool: Pool):
     found = await journal.begin(waiting)
     assert isinstance(found, Ended)
     assert (found.ending, found.told) == ("cancelled", True)
-    assert (await books.claim(Wish(running.run_id, "p", "m", ("cancelled-key",)))).cancelled
+    assert (await books.claim(Wish(running, "p", "m", ("cancelled-key",)))).cancelled
     await journal.renew()
     assert lease.cancelled
 
 
 async def test_two_who_want_the_same_make_one_call_and_the_second_gets_its_answer(pool: Pool):
     one, other, run, key = Purchases(pool), Purchases(pool), asked(), str(uuid.uuid4())
-    first, second = Wish(run.run_id, "p", "m", (key,)), Wish(run.run_id, "p", "m", (key, key + "-2"))
+    first, second = Wish(run, "p", "m", (key,)), Wish(run, "p", "m", (key, key + "-2"))
     assert (await one.claim(first)).granted == (key,)
     assert (await other.claim(second)).granted == (key + "-2",)
     await one.keep(run, Purchase(first.token, "audioSeconds", "m", ((key, b"x", 1.0, 5),)))
-    again = await other.claim(Wish(run.run_id, "p", "m", (key,)))
+    again = await other.claim(Wish(run, "p", "m", (key,)))
     assert again.granted == ()
     assert again.results[key].result == b"x"
 
 
 async def test_a_call_whose_worker_died_is_made_by_the_next(pool: Pool):
     dying, next_one, run, key = Purchases(pool, lease=0.05), Purchases(pool), asked(), str(uuid.uuid4())
-    assert (await dying.claim(Wish(run.run_id, "p", "m", (key,)))).granted
-    assert not (await next_one.claim(Wish(run.run_id, "p", "m", (key,)))).granted
+    assert (await dying.claim(Wish(run, "p", "m", (key,)))).granted
+    assert not (await next_one.claim(Wish(run, "p", "m", (key,)))).granted
     await asyncio.sleep(0.06)
-    assert (await next_one.claim(Wish(run.run_id, "p", "m", (key,)))).granted
+    assert (await next_one.claim(Wish(run, "p", "m", (key,)))).granted
 
 
 async def test_a_hundred_claims_of_one_thing_grant_one(pool: Pool):
     books, run, key = [Purchases(pool) for _ in range(4)], asked(), str(uuid.uuid4())
-    claims = await asyncio.gather(*(books[n % 4].claim(Wish(run.run_id, "p", "m", (key,))) for n in range(100)))
+    claims = await asyncio.gather(*(books[n % 4].claim(Wish(run, "p", "m", (key,))) for n in range(100)))
     assert sum(bool(claim.granted) for claim in claims) == 1
 
 

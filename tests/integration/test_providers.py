@@ -10,6 +10,7 @@ from typing import Literal
 
 import pytest
 
+from streams.budgets import Budgets
 from streams.journal import Asked, Journal, Lease, RunKey
 from streams.paying import Purse, Till
 from streams.postgres import Pool
@@ -48,7 +49,7 @@ class Payer:
 
     def __init__(self, pool: Pool) -> None:
         self.journal = Journal(pool)
-        self.till = Till(Purchases(pool), Providers(pool), asyncio.Semaphore(16))
+        self.till = Till(Purchases(pool), Providers(pool), asyncio.Semaphore(16), Budgets(pool))
 
     async def pay(self, call: Oracle, argument: str, patience: float = 0.0) -> bytes:
         asked = Asked(RunKey("f", "1", str(uuid.uuid4())), str(uuid.uuid4()), str(uuid.uuid4()), "tides")

@@ -60,6 +60,21 @@ def test_every_job_runs_once_and_in_its_lanes_order(jobs, moves, chance):
             assert order == sorted(order)
 
 
+def test_a_lane_that_rests_starts_nothing_and_holds_up_no_other_until_it_is_woken():
+    lanes = Lanes(limit=10, total=100)
+    for n in range(3):
+        lanes.put("a", n)
+    assert lanes.take() == ("a", 0)
+    lanes.rest("a")
+    lanes.put("a", 0, first=True)
+    lanes.done("a")
+    lanes.put("b", 9)
+    assert [lanes.take(), lanes.take()] == [("b", 9), None]
+    assert lanes.waiting == 3
+    lanes.wake("a")
+    assert [lanes.take() for _ in range(4)] == [("a", 0), ("a", 1), ("a", 2), None]
+
+
 def test_what_waits_can_be_taken_out_when_partitions_are_let_go():
     lanes = Lanes(limit=1, total=9)
     for n in range(3):

@@ -9,21 +9,26 @@ from typing import Any
 import pytest
 
 from schemas.avro import Undecodable
+from streams import attempt
 from streams.alone import Company
+from streams.journal import HeldBack
 from streams.kafka import DeliveryFailed
 from streams.record import Record
 from streams.runner import Runner
 
 
 class Journal:
-    """Notes who asks for leave to begin, and lets them wait."""
+    """Notes who asks for leave to begin, and lets them wait; while it holds, nobody may."""
 
     def __init__(self) -> None:
         self.asked: list[str] = []
+        self.holds = False
 
     async def begin(self, asked: Any) -> Any:
         self.asked.append(asked.key.input_id)
-        await asyncio.Event().wait()
+        if not self.holds:
+            await asyncio.Event().wait()
+        return HeldBack()
 
     async def over(self, *asked: Any) -> set[str]:
         return set()
@@ -63,6 +68,20 @@ async def test_a_rebalance_while_the_worker_stops_opens_nothing_again(runner: Ru
     runner.submit(record(1), lambda: None)
     await asyncio.sleep(0.01)
     assert (journal.asked, runner.waiting, runner.waiting_bytes) == ([], 0, 0)
+
+
+async def test_of_a_creator_who_is_held_ten_ask_and_not_everybody(
+    runner: Runner, journal: Journal, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(attempt, "HELD", 0.05)
+    journal.holds = True
+    for n in range(500):
+        runner.submit(record(n), lambda: None)
+    await asyncio.sleep(0.12)
+    assert len(journal.asked) == 30  # at once, and after each of two rests
+    assert set(journal.asked) == {f"{n}" for n in range(10)}  # those that stood first stay first
+    await runner.let_go(1.0)
+    assert (runner.waiting, runner.waiting_bytes) == (0, 0)
 
 
 async def test_a_dead_letter_that_was_not_delivered_is_sent_again_before_its_record_is_acked():
