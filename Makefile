@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.made
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo dev test test-long faults check format bench bench-engine bench-consume bench-rebuild bench-serving bench-hour bench-extract bench-words lock clean
+.PHONY: help install demo dev test test-long contract faults check format bench bench-engine bench-consume bench-rebuild bench-serving bench-hour bench-extract bench-words lock clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -39,6 +39,9 @@ test: $(STAMP) ## all tests but the long ones, on a real broker and a real datab
 test-long: $(STAMP) ## the long ones, one at a time, and a rebuild of a long log: half an hour
 	$(BIN)/python -m pytest -m long --durations=0 -vv --no-header
 	-$(BIN)/python -m benchmarks.rebuilding --videos 10000 --also 1000 # its goals are aims: see docs/benchmarks.md
+
+contract: $(STAMP) ## what every store, speech model and embedding model keeps to, each adapter by its name
+	$(BIN)/python -m pytest -vv --no-header tests/contract
 
 FAULTS ?= 60
 VIDEOS ?= 400

@@ -12,6 +12,7 @@ import asyncio
 import math
 import os
 import platform
+import statistics
 import sys
 import tempfile
 import time
@@ -41,6 +42,7 @@ class Passage:
     before: float  # from the request to the first call: bringing the file, taking its sound out, cutting
     calls: float  # from the first call to the end of the last
     after: float  # until the transcript stands in its table
+    each: float  # one call, as the provider sees it: its own work comes on top of what it was told to take
 
     @property
     def whole(self) -> float:
@@ -82,8 +84,9 @@ async def passage(hands: Hands, provider: Provider, video: str, file: Path, seco
     done = time.time()
     calls = [call for call in provider.calls() if call.kind == "audio"]
     await hands.ending(sent)  # else its embeddings would be in the way of the next
+    took = [(call.ended or done) - call.started for call in calls]
     first, last = min(call.started for call in calls), max(call.ended or done for call in calls)
-    return Passage(len(calls), first - began, last - first, done - last)
+    return Passage(len(calls), first - began, last - first, done - last, statistics.mean(took))
 
 
 async def measure(hands: Hands, provider: Provider, asked: argparse.Namespace) -> dict[str, list[Passage]]:
@@ -101,7 +104,9 @@ def tell(kind: str, found: list[Passage], parallel: int, seconds: float) -> bool
     floor = one.segments / parallel * seconds
     rounds = math.ceil(one.segments / parallel)
     print(f"{kind}: {one.whole:.1f} s, {one.whole / floor:.2f} times the floor of {floor:.1f} s")
-    print(f"  {one.segments} segments, {parallel} at once: {rounds} rounds of {seconds:g} s")
+    print(
+        f"  {one.segments} segments, {parallel} at once: {rounds} rounds of {seconds:g} s; a call took {one.each:.2f} s"
+    )
     print(f"  until the first call {one.before:.1f}, calls {one.calls:.1f}, after the last {one.after:.1f} s")
     return one.whole <= GOAL * floor
 
