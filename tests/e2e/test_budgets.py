@@ -92,10 +92,10 @@ async def test_the_usage_page_shows_budgets_and_sets_them(hands: Hands, stack: S
                 (token,) = set(re.findall(r'name="csrf" value="([^"]+)"', page))
                 return await client.post("/usage/budget", data={"csrf": token, **fields})
 
-            assert "2.5" in (await send(creator="eve", dollars="2.50")).text
-            assert (await send(creator="eve", dollars="lots")).status_code == 422
-            assert (await client.post("/usage/budget", data={"creator": "eve", "dollars": "9"})).status_code == 403
-            assert "eve" not in (await send(creator="eve", dollars="")).text
+            assert "2.5" in (await send(creator="ewa", dollars="2.50")).text
+            assert (await send(creator="ewa", dollars="lots")).status_code == 422
+            assert (await client.post("/usage/budget", data={"creator": "ewa", "dollars": "9"})).status_code == 403
+            assert "ewa" not in (await send(creator="ewa", dollars="")).text
             assert (await client.get("/v1/budgets")).json()["budgets"][0]["creatorId"] == "ada"
 
 
