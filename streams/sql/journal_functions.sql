@@ -54,6 +54,16 @@ LANGUAGE sql STABLE AS $$
     SELECT journal.budget(creator) - u.spent - u.in_air FROM journal.used_today(creator) AS u
 $$;
 
+-- What holds a creator's videos of a status, which tells what they need next: budget, or nothing.
+CREATE OR REPLACE FUNCTION journal.holds(creator text, status text) RETURNS text
+LANGUAGE sql STABLE AS $$
+    SELECT 'budget' FROM journal.held AS h
+    WHERE h.creator_id = creator AND h.function = CASE
+        WHEN status IN ('pending', 'transcribing') THEN 'transcribe-video'
+        WHEN status IN ('processing', 'embedding') THEN 'generate-embeddings'
+    END
+$$;
+
 -- Grants runs: new ones, those whose wait is over, those whose owner died; of a creator never more at once than `most`,
 -- in the whole cluster. A row that is not granted is not returned; one that a budget holds is, with no attempts.
 CREATE OR REPLACE FUNCTION journal.begin_runs(
@@ -257,7 +267,7 @@ BEGIN
                     SELECT FROM journal.calls AS c WHERE c.key = a.key AND c.lease_until >= clock_timestamp()
                 )
             GROUP BY a.creator_id, a.function, a.token
-        ), rooms AS (
+        ), rooms AS MATERIALIZED ( -- once a creator, however often it is compared
             SELECT creator_id, journal.room(creator_id) AS room FROM (SELECT DISTINCT creator_id FROM wished) AS w
         ), lined_up AS (
             SELECT *, sum(quote) OVER (PARTITION BY creator_id ORDER BY place) > room AND quote > 0 AS over
