@@ -12,7 +12,7 @@ from chronos.api.trails import Line, Step, Steps, Trail
 WIDTH = 1000.0  # of the scale, in its own units
 LEAST = 2.0  # what is quicker than can be seen is still there
 MARKED = ("paid", "remembered", "failed", "retried")
-PARTS = 40  # steps of an attempt that are drawn one by one
+PARTS = 25  # steps of an attempt that are drawn one by one
 
 
 @dataclass(frozen=True)
