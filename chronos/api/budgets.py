@@ -38,7 +38,7 @@ class Budgeted(Form):
 
 
 class Limit(Wish):
-    micro_usd: int | None = Field(ge=0, le=budgeting.LARGEST, description="A day; null: no limit.")
+    micro_usd: int | None = Field(strict=True, ge=0, le=budgeting.LARGEST, description="A day; null: no limit.")
 
 
 @router.get("/budgets")
