@@ -322,6 +322,24 @@ BEGIN
 END
 $$;
 
+-- Keeps the trail of an attempt at a run, by the database's clock. Within the statement that writes the run, whose row it
+-- holds: a deletion of its video has come by now, and is seen, or waits for that row, and takes the trail away.
+CREATE OR REPLACE FUNCTION journal.keep_trail(
+    r journal.runs, attempt integer, crashes integer, seconds double precision, trail jsonb
+) RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO journal.trails AS t (function, fingerprint, input_id, attempt, crashes, begun_at, seconds, trail)
+    SELECT r.function, r.fingerprint, r.input_id, $2, $3, clock_timestamp() - make_interval(secs => $4), $4, $5
+    WHERE NOT EXISTS (
+        SELECT FROM journal.deleted AS d
+        WHERE (d.creator_id, d.video_id) = (r.creator_id, r.video_id) AND r.run_id < d.run_id
+    )
+    ON CONFLICT ON CONSTRAINT trails_pkey DO UPDATE SET
+        begun_at = excluded.begun_at, seconds = excluded.seconds, trail = excluded.trail;
+END
+$$;
+
 -- A deletion's work, after its mark: calls the known runs of a video off that are older, and erases what they have paid for
 -- where no other video uses it. Spends stay: they are the bill. Gives how many results went.
 CREATE OR REPLACE FUNCTION journal.erase(creator text, video text, deletion uuid) RETURNS bigint
@@ -339,6 +357,13 @@ BEGIN
     SET ending = 'cancelled', error = NULL, told = true, lease_token = NULL, lease_until = NULL, next_attempt_at = NULL
     WHERE (r.creator_id, r.video_id) = (creator, video) AND r.run_id < deletion
         AND (r.lease_until IS NULL OR r.lease_until < clock_timestamp()); -- the others end at their next step
+
+    PERFORM FROM journal.runs AS r WHERE (r.creator_id, r.video_id) = (creator, video) AND r.run_id < deletion
+    ORDER BY r.function, r.fingerprint, r.input_id
+    FOR UPDATE; -- whoever writes a trail just now is waited for
+    DELETE FROM journal.trails AS t USING journal.runs AS r
+    WHERE (r.creator_id, r.video_id) = (creator, video) AND r.run_id < deletion
+        AND (t.function, t.fingerprint, t.input_id) = (r.function, r.fingerprint, r.input_id);
 
     used := ARRAY(
         SELECT u.key FROM journal.uses AS u
