@@ -78,7 +78,7 @@ class Outbox:
                     "enable.idempotence": True,
                     "partitioner": "murmur2_random",  # librdkafka's own differs from Java's and aiokafka's
                     "compression.type": "zstd",
-                    "linger.ms": 2,  # below 1 a request a record; above 5 an idle video feels it ten times over
+                    "linger.ms": 0,  # a request has one partition: what is said at once goes to others, and shares none
                     "message.max.bytes": 8 * 1024 * 1024,
                     "queue.buffering.max.kbytes": 512 * 1024,
                     "message.timeout.ms": 0,  # a broker that is away is waited for
