@@ -193,7 +193,7 @@ class Hands:
 @contextmanager
 def new_stack(home: Path, *, kafka: str = "") -> Iterator[Stack]:
     """A broker, a database and a provider, with nothing in them; no workers yet. `kafka`: more of its configuration."""
-    broker, database = KafkaBroker(home, more=kafka), PostgresServer(home)
+    broker, database = KafkaBroker(home, more=kafka, makes_classes=True), PostgresServer(home)
     provider = Provider()
     try:
         broker.start()
