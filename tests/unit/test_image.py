@@ -45,11 +45,3 @@ def test_the_image_is_made_from_what_is_released_and_runs_as_nobody_in_particula
     last = lines[max(n for n, line in enumerate(lines) if line.startswith("FROM ")) :]
     assert [line for line in last if line.startswith("USER ")] == ["USER 10001:10001"]
     assert all(":" in line.split()[1] and "latest" not in line for line in lines if line.startswith("FROM "))
-
-
-def test_server_and_projection_start_without_what_only_functions_work_with() -> None:
-    code = "import sys, chronos.api.server, chronos.folding; print(*sys.modules)"
-    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, cwd=ROOT)
-    packages = {name.partition(".")[0] for name in said.stdout.split()}
-    assert "chronos" in packages, said.stderr
-    assert not packages & {"faust", "aiokafka", "openai", "numpy", "av", "tiktoken"}  # 1.6 s of processor at each start
