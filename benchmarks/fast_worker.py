@@ -28,6 +28,7 @@ from chronos.working import fitted
 from schemas.transcription import TranscriptSegment
 from streams import postgres
 from streams.faust_worker import WorkerSettings
+from streams.garbage import keep_what_is_here
 from streams.stage import Answer
 from streams.worker import Staff, Worker
 
@@ -144,6 +145,7 @@ async def work(settings: Settings, stop: asyncio.Event) -> None:
 
 
 def _ready() -> None:
+    keep_what_is_here()
     Path(os.environ["READY_FILE"]).touch()
 
 
