@@ -185,11 +185,11 @@ async def _follow(pool: Pool, sent: Sequence[Sent]) -> list[dict[str, Any]]:
 
 async def _row(pool: Pool, sent: Sent) -> dict[str, Any]:
     video, creator = sent.event.subject(), sent.event.owner() or ""
-    status, error = await queries.run_status(pool, creator, video, sent.run_id)
+    now = await queries.run_status(pool, creator, video, sent.run_id)
     known = await queries.videos(pool, video_id=video, creator_id=creator)
     empty = {"videoId": video, "creatorId": creator, "title": None, "durationSeconds": None, "language": None,
              "costMicroUsd": 0}  # fmt: skip
-    return {**(known[0] if known else empty), "runId": sent.run_id, "status": status, "error": error}
+    return {**(known[0] if known else empty), "runId": sent.run_id, **now}
 
 
 def _tables(shown: Shown) -> None:

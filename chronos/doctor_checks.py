@@ -16,7 +16,7 @@ import asyncpg
 import httpx
 
 from agents.ports import ObjectMissing
-from chronos import app, house, prices, sides
+from chronos import app, budgeting, house, prices, sides
 from chronos.broker import Broker, differences
 from chronos.config import NotRunning, Settings
 from chronos.doctor import SECONDS, Asked, Finding
@@ -240,7 +240,7 @@ async def pace(settings: Settings) -> Finding:
     except NO_DATABASE as error:
         return Finding("pace", False, str(error), "the database first")
     try:
-        troubles = await Providers(pool).troubles()
+        troubles, held = await Providers(pool).troubles(), await budgeting.held(pool)
     except asyncpg.UndefinedTableError:
         return Finding("pace", True, "nothing was called yet")
     finally:
@@ -249,7 +249,8 @@ async def pace(settings: Settings) -> Finding:
     if closed := [trouble for trouble in troubles if trouble.open]:
         remedy = f"{closed[0].reason.split(': ')[-1]}; what waits goes on by itself then, no attempt is charged"
         return Finding("pace", False, said, remedy)
-    return Finding("pace", True, said or "every provider may be called")
+    found = "; ".join(filter(None, [said or "every provider may be called", held]))
+    return Finding("pace", True, found, "chronos budget list" if held else "")
 
 
 async def spaces(settings: Settings) -> Finding:

@@ -11,13 +11,14 @@ from pydantic import TypeAdapter
 
 from agents.generate_embeddings import spaces_choice
 from agents.send_webhooks import CHANNEL, delivery
-from chronos import app
+from chronos import app, budgeting
 from chronos.config import Settings
 from schemas.batch import BatchExpanded, Chosen
 from schemas.catalogue import CATALOGUE
 from schemas.deletion import VideoDeleted
 from schemas.embedding import ChunksEmbedded, EmbeddingsCompleted, TranscriptChunked
 from schemas.event import Event
+from schemas.operating import OperatorActed
 from schemas.running import FunctionFailed, FunctionRetried, NotificationSent, ResultKept, RunCancelled, UsageRecorded
 from schemas.transcription import SegmentTranscribed, TranscriptionCompleted
 from streams import postgres
@@ -25,7 +26,17 @@ from streams.codec import Codec, Received, Undecodable
 from streams.journal import prepare
 from streams.reading import LogScan
 from streams.record import Record
-from streams.recovery import Kept, KeptCancel, KeptChoice, KeptDeletion, KeptResult, KeptRun, KeptSpend, Recovery
+from streams.recovery import (
+    Kept,
+    KeptBudget,
+    KeptCancel,
+    KeptChoice,
+    KeptDeletion,
+    KeptResult,
+    KeptRun,
+    KeptSpend,
+    Recovery,
+)  # fmt: skip
 
 ENDINGS = (TranscriptionCompleted, EmbeddingsCompleted, NotificationSent, VideoDeleted)
 """The last events of their functions."""
@@ -81,6 +92,10 @@ def kept(received: Received) -> Iterator[Kept]:
     event, at = received.event, received.at
     if isinstance(event, RunCancelled):
         yield KeptCancel(event.run_id, at)
+        return
+    if isinstance(event, OperatorActed):
+        if (said := budgeting.told(event)) is not None:
+            yield KeptBudget(*said, event.acted_at)
         return
     name, _, fingerprint = received.function.partition(" ")
     if not fingerprint or not _is_uuid(received.cause_id):

@@ -13,7 +13,7 @@ from typing import Any
 
 import structlog
 
-from streams import tracing
+from streams import tracing, trail
 from streams.redaction import HIDDEN, redact
 
 SECRET_NAMES = re.compile(r"(^|_)(api_?key|token|password|secret|authorization)$", re.IGNORECASE)
@@ -29,6 +29,7 @@ def set_up(*, level: int = logging.INFO, as_json: bool = False) -> None:
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,  # a trace is text by the time that secrets are looked for
             hide_secrets,
+            into_trail,
             _renderer(as_json),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
@@ -62,6 +63,12 @@ def hide_secrets(_logger: Any, _method: str, event: MutableMapping[str, Any]) ->
     """Keys by their name, and what has the form of one inside a text, however deep."""
     for name, value in event.items():
         event[name] = _hidden(name, value)
+    return event
+
+
+def into_trail(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """What is said in an attempt stands in its trail as well."""
+    trail.say(event)
     return event
 
 

@@ -220,13 +220,20 @@ async def plan_chosen(
     return Plan(group, {}, reemit, foresight, 0, seconds, places)
 
 
-async def price(settings: Settings, function: Function, place: Coordinates) -> Foresight:
-    """What a function would need if it were given anew what stands at a place, whatever became of that before."""
+async def price(
+    settings: Settings,
+    function: Function,
+    places: Sequence[Coordinates],
+    progress: Told = lambda what, share: None,
+) -> Foresight:
+    """What a function would need if it were given anew what stands at these places, whatever became of that before."""
     foresight = Foresight()
-    record = await asyncio.to_thread(LogReader(app.cluster(settings)).at, place)
+    batches = _read_chosen(LogReader(app.cluster(settings)), places)
     async with _foreseer(settings, function) as (foreseer, _):
-        if record is not None:
-            await foreseer.price(record, foresight)
+        while (records := await asyncio.to_thread(next, batches, None)) is not None:
+            for record in records:
+                await foreseer.price(record, foresight)
+                progress("plan", foresight.events / len(places))
     return foresight
 
 

@@ -31,12 +31,18 @@ async def videos(
     return [_status(row) for row in await pool.fetch(SQL["status"], video_id, creator_id, most)]
 
 
-async def run_status(pool: Pool, creator_id: str, video_id: str, run_id: str) -> tuple[str, dict[str, Any] | None]:
-    """How far one run is, and why it failed if it did. Pending while the tables do not know it yet."""
+async def run_status(pool: Pool, creator_id: str, video_id: str, run_id: str) -> dict[str, Any]:
+    """Its `status`, pending while the tables do not know it yet; what holds it (`held`); why it failed (`error`)."""
     row = await pool.fetchrow(SQL["run_status"], creator_id, video_id, run_id)
     if row is None:
-        return "pending", None
-    return row["status"], json.loads(row["error"]) if row["error"] else None
+        return {"status": "pending", "held": None, "error": None}
+    error = json.loads(row["error"]) if row["error"] else None
+    return {"status": row["status"], "held": row["held"], "error": error}
+
+
+def in_words(video: Mapping[str, Any]) -> str:
+    """Its status, and what holds it, as people read it."""
+    return f"held: {video['held']} ({video['status']})" if video["held"] else str(video["status"])
 
 
 async def status(pool: Pool, video_id: str, creator_id: str | None) -> dict[str, Any]:
@@ -85,6 +91,7 @@ def _status(row: Row | Mapping[str, Any]) -> dict[str, Any]:
         "creatorId": row["creator_id"],
         "runId": str(row["run_id"]),
         "status": row["status"],
+        "held": row["held"],
         "title": row["title"],
         "durationSeconds": row["duration_seconds"],
         "language": row["language"],

@@ -68,7 +68,7 @@ async def plan(settings: Settings, pool: Pool, video: tuple[str, str], stage: St
     if row is None:
         raise NoSuchVideo(f"no {what} of a video {name!r} of {creator!r} is known; `chronos status` lists the videos")
     place = Coordinates(**dict(row))
-    foreseen = await planning.price(settings, function, place)
+    foreseen = await planning.price(settings, function, [place])
     return Plan(name, creator, stage, place, foreseen.needs)
 
 

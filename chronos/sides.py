@@ -14,7 +14,7 @@ import asyncpg
 from chronos.adapters import vector_codec
 from chronos.config import Settings
 from chronos.pooling import refuse_a_pooler_of_transactions
-from streams import postgres
+from streams import journal, postgres
 from streams.postgres import Connection, Pool, load_queries
 
 SQL = load_queries("projections.sql", "sides.sql")
@@ -82,12 +82,17 @@ async def _prepare_where_it_is_missing(settings: Settings) -> None:
     connection = await asyncpg.connect(settings.database(), timeout=10)
     try:
         await refuse_a_pooler_of_transactions(settings.database(), connection)
-        known = await connection.fetchval("SELECT to_regclass('chronos.active') IS NOT NULL")
+        known = await connection.fetchval(SQL["known"])
         if known and await connection.fetchval(SQL["active"], LAYOUT):
             return
     finally:
         await connection.close()
     await prepare(settings)
+    pool = await postgres.connect(settings.database(), most=1)
+    try:
+        await journal.prepare(pool)
+    finally:
+        await pool.close()
 
 
 async def prepare(settings: Settings) -> None:

@@ -35,6 +35,7 @@ from streams.retry import Again, Dead, Done, Held, Problem, Refused, Unavailable
 from streams.stage import Function
 from streams.steps import Steps
 from streams.telling import Cancelled, Fenced, Speaker, Telling, failed, result_kept, retried, reused
+from streams.turn import Acked, Alone, Aside, Outcome, Rest
 
 log = structlog.get_logger()
 
@@ -47,32 +48,6 @@ UNFORESEEN = 5.0  # seconds until what nobody foresaw is tried again: a person m
 class PastDeadline(Unavailable):
     """An attempt hung: it took longer than its function allows."""
 
-
-@dataclass(frozen=True)
-class Acked:
-    """The record needs no more work."""
-
-
-@dataclass(frozen=True)
-class Alone:
-    """Workers died over it: it is to be taken again with nothing else in the process."""
-
-
-@dataclass(frozen=True)
-class Aside:
-    """The record is to be taken again in so many seconds; until then it holds no slot."""
-
-    seconds: float
-
-
-@dataclass(frozen=True)
-class Rest:
-    """Nothing of its creator may begin now: it is to be taken again in so many seconds, before the creator's others."""
-
-    seconds: float
-
-
-Outcome = Acked | Aside | Alone | Rest
 
 HELD = 2.0
 """Seconds between two looks whether a budget has room again: one look a creator and function, whatever waits."""

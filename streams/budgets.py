@@ -5,7 +5,6 @@ The rule itself is in the journal, under a lock of the creator (`claim` in journ
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -38,7 +37,7 @@ class Budgets:
         self._pool = pool
 
     async def all(self, creator: str | None = None) -> list[Budget]:
-        """Those that are set, and of each creator whom one holds; of one creator where he is named."""
+        """Those that are set, and of each creator whom one holds; of one creator where he is named, whatever counts."""
         rows = await patiently(lambda: self._pool.fetch(SQL["state"], creator))
         return [
             Budget(
@@ -55,11 +54,6 @@ class Budgets:
     async def drop(self, creator: str) -> bool:
         """Whether there was one. Everybody's counts again."""
         return bool(await patiently(lambda: self._pool.fetch(SQL["drop"], creator)))
-
-    async def held(self, creators: Iterable[str]) -> set[tuple[str, str]]:
-        """Creators and their functions that begin nothing."""
-        rows = await patiently(lambda: self._pool.fetch(SQL["held"], list(creators)))
-        return {(row["creator_id"], row["function"]) for row in rows}
 
     async def says(self, creator: str) -> str:
         """How much of a creator's budget is used, for people."""

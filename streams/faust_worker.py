@@ -12,6 +12,7 @@ from typing import Any
 
 import faust
 import structlog
+from faust.tables import TableManager
 from yarl import URL
 
 from streams.faust_consumer import SafeConsumer, SafeTransport
@@ -42,6 +43,14 @@ class WorkerSettings:
     scratch: str = field(default_factory=tempfile.gettempdir)  # Faust wants a directory; it writes nothing there
 
 
+class _NoTables(TableManager):
+    """Starts at once. Faust's own waits for a second, at each start, for tables to be declared: we have none."""
+
+    async def on_start(self) -> None:
+        await self._update_channels()  # says that all tables there are: the consumer waits for that
+        await self.recovery.start()
+
+
 class FunctionApp(faust.App):
     """The Faust app of one function: its consumer hands every record to the runner, which acks it when it is done."""
 
@@ -55,6 +64,7 @@ class FunctionApp(faust.App):
             store="memory://",
             datadir=settings.scratch,
             web_enabled=False,
+            TableManager=_NoTables,
             topic_disable_leader=True,
             topic_allow_declare=False,
             key_serializer="raw",

@@ -5,19 +5,23 @@ from __future__ import annotations
 import json
 import time
 import uuid
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from importlib.resources import files
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from streams.batcher import Batcher
 from streams.metrics import journal_seconds as seconds
 from streams.postgres import Pool, Row, load_queries, patiently
 from streams.retry import Problem
+from streams.trail import Page, Trail
 
 SQL = load_queries("streams.sql", "journal.sql")
 
 Ending = Literal["completed", "failed", "cancelled"]
+
+TRAIL_DAYS = 14  # that the trail of an attempt is kept: some 3 kB each
+PRUNED = 10_000  # at a time: of a worker that looks once a minute more than twice what ours can make
 
 
 class Rewind(NamedTuple):
@@ -65,6 +69,7 @@ class Lease:
     waited: float = 0.0  # seconds since it first waited for the world, with no attempt charged
     reemit: bool = False  # it completed before: all that it said is to be said again
     cancelled: bool = False  # found out at a renewal
+    trail: Trail = field(default_factory=Trail, repr=False, compare=False)  # of what was done under it
 
     def is_good(self) -> bool:
         """Whether this process may still act for the run. A worker woken from a pause finds out here."""
@@ -186,15 +191,22 @@ class Journal:
         return bool(await patiently(lambda: self._pool.fetchval(SQL["is_empty"])))
 
     async def renew(self) -> None:
-        """Prolongs every lease that this process holds. Call it at a third of the lease's time."""
-        if not self._held:
+        """Prolongs every lease that this process holds, and keeps its trail so far. Call it at a third of the lease's
+        time."""
+        if not (held := list(self._held.values())):
             return
-        asked_at = time.monotonic()
-        rows = await self._pool.fetch(SQL["renew"], list(self._held), self._lease)
+        asked_at, pages = time.monotonic(), _pages(held)
+        asked = zip(*((lease.token, *_shown(lease, page)) for lease, page in pages), strict=True)
+        rows = await self._pool.fetch(SQL["renew"], self._lease, *map(list, asked))
+        _note_kept(pages)
         for row in rows:
             if lease := self._held.get(str(row["lease_token"])):
                 lease.good_until = asked_at + self._lease
                 lease.cancelled = row["cancelled"]
+
+    async def prune(self) -> None:
+        """Takes old trails away, some at a time. Call it once in a while."""
+        await self._pool.execute(SQL["prune"], TRAIL_DAYS, PRUNED)
 
     async def _begin_all(self, asked: Sequence[tuple[Asked, str]]) -> list[Grant]:
         asked_at = time.monotonic()
@@ -236,14 +248,10 @@ class Journal:
         return Suspect() if row["suspect"] and not row["wait"] else Later(max(0.05, row["wait"]))
 
     async def _settle_all(self, settlements: Sequence[Settlement]) -> list[bool]:
-        columns = zip(
-            *(
-                (*s.lease.key, s.lease.token, s.ending, _to_json(s.problem), s.told, int(s.refund), s.wait, s.release)
-                for s in settlements
-            ),
-            strict=True,
-        )
+        pages = _pages(s.lease for s in settlements)
+        columns = zip(*(_settled(s, page) for s, (_, page) in zip(settlements, pages, strict=True)), strict=True)
         rows = await self._pool.fetch(SQL["settle"], *map(list, columns))
+        _note_kept(pages)
         written = {_key(row) for row in rows}
         return [s.lease.key in written for s in settlements]
 
@@ -259,6 +267,25 @@ class Journal:
 
 def _key(row: Row) -> RunKey:
     return RunKey(row["function"], row["fingerprint"], str(row["input_id"]))
+
+
+def _pages(leases: Iterable[Lease]) -> list[tuple[Lease, Page]]:
+    return [(lease, lease.trail.page()) for lease in leases]
+
+
+def _note_kept(pages: Iterable[tuple[Lease, Page]]) -> None:
+    for lease, page in pages:
+        lease.trail.keep(page)
+
+
+def _shown(lease: Lease, page: Page) -> tuple[Any, ...]:
+    """A trail to be kept: of which attempt, after how many deaths, how long it is, and its text."""
+    return lease.attempt, lease.crashes + lease.crashes_alone, page.seconds, page.text
+
+
+def _settled(s: Settlement, page: Page) -> tuple[Any, ...]:
+    how = (s.ending, _to_json(s.problem), s.told, int(s.refund), s.wait, s.release)
+    return (*s.lease.key, s.lease.token, *how, *_shown(s.lease, page))
 
 
 def _to_json(problem: Problem | None) -> str | None:

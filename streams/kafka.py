@@ -8,7 +8,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import structlog
-from aiokafka.partitioner import murmur2
 from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicCollection
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]  # it is there
 
@@ -179,6 +178,8 @@ def _stored(message: Message) -> Stored:
 def partitions_of(key: bytes, first: int, now: int) -> set[int]:
     """Where records of a key stand in a topic that had `first` partitions once and has `now`: as the producer above and
     Java's choose."""
+    from aiokafka.partitioner import murmur2  # with all of aiokafka: the server and the projection need no more of it
+
     return {(murmur2(key) & 0x7FFFFFFF) % count for count in range(min(first, now), now + 1)}
 
 

@@ -32,7 +32,8 @@ class Attempt:
     def seen(self) -> Iterator[None]:
         """Around the whole of it."""
         try:
-            with tracing.run(self.function, self.received.record.headers, self._about):
+            headers = self.received.record.headers
+            with self.lease.trail.followed(), tracing.run(self.function, headers, self._about):
                 yield
         finally:
             metrics.ATTEMPTS.labels(self.function, self._outcome).inc()

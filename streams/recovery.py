@@ -78,7 +78,16 @@ class KeptDeletion(NamedTuple):
     run_id: str
 
 
-Kept: TypeAlias = KeptResult | KeptSpend | KeptRun | KeptChoice | KeptCancel | KeptDeletion
+class KeptBudget(NamedTuple):
+    """What a creator's videos may cost a day, as it was set or dropped once."""
+
+    creator_id: str
+    micro_usd: int | None
+    dropped: bool
+    at: datetime
+
+
+Kept: TypeAlias = KeptResult | KeptSpend | KeptRun | KeptChoice | KeptCancel | KeptDeletion | KeptBudget
 
 TABLES: dict[str, type[tuple[object, ...]]] = {
     "deleted": KeptDeletion,
@@ -87,6 +96,7 @@ TABLES: dict[str, type[tuple[object, ...]]] = {
     "runs": KeptRun,
     "choices": KeptChoice,
     "cancelled": KeptCancel,
+    "budgets": KeptBudget,
 }
 """In the order in which they are put back: what was deleted does not come back."""
 

@@ -11,13 +11,14 @@ import structlog
 from schemas.avro import Undecodable
 from streams import metrics
 from streams.alone import Company
-from streams.attempt import Acked, Alone, Aside, Outcome, Rest, Workplace, process
+from streams.attempt import Workplace, process
 from streams.codec import Received
 from streams.deadletter import dead_letter
 from streams.journal import NO_REWIND, Rewind
 from streams.kafka import DeliveryFailed
 from streams.lanes import Lanes
 from streams.record import Record
+from streams.turn import Acked, Alone, Aside, Outcome, Rest
 
 log = structlog.get_logger()
 

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequen
 from contextlib import contextmanager
 from typing import ParamSpec, TypeVar
 
-from streams import tracing
+from streams import tracing, trail
 from streams.codec import Received
 from streams.journal import Journal, Lease
 from streams.metrics import STEP_SECONDS, step_kind
@@ -46,6 +46,8 @@ class Steps:
     async def once(self, name: str, choose: Callable[[], Awaitable[bytes]]) -> bytes:
         place = f"{self._lease.key.function}/{self.input_id}/{name}"  # not by fingerprint: a new version keeps it
         if (chosen := await self._journal.chosen(place)) is not None:
+            with self._lease.trail.step(name, step_kind(name)) as step:
+                step.remembered = 1
             return chosen
         return await self._journal.choose(place, await self(name, choose))
 
@@ -80,15 +82,20 @@ class Steps:
 
     async def _part(self, name: str, call: PaidCall[A], part: Sequence[A], stop: asyncio.Event) -> list[Kept]:
         try:
-            with self._seen(name):
-                return await self._purse.pay(call, part, stop)
+            with self._seen(name) as step:
+                kept = await self._purse.pay(call, part, stop)
+                own = self._purse.used.own()
+                step.bought = sum(one.key in own for one in kept)
+                step.remembered = len(kept) - step.bought
+                return kept
         except BaseException:
             stop.set()
             raise
 
     @contextmanager
-    def _seen(self, name: str) -> Iterator[None]:
-        """A step's time and span. Not around a generator's own `yield`: its caller would be inside the span as well."""
-        kind = step_kind(name)
-        with STEP_SECONDS.labels(self._lease.key.function, kind).time(), tracing.step(kind):
-            yield
+    def _seen(self, name: str) -> Iterator[trail.Step]:
+        """A step's time, span and place in the trail. Not around a generator's own `yield`: its caller would be inside
+        the span as well."""
+        kind, seconds = step_kind(name), STEP_SECONDS.labels(self._lease.key.function, step_kind(name))
+        with seconds.time(), tracing.step(kind), self._lease.trail.step(name, kind) as step:
+            yield step

@@ -123,6 +123,7 @@ class Worker:
         chores += [
             self._every(self._lease / 3, self._housekeeping),
             self._every(30.0, lambda: sweep(self._purchases, outbox)),
+            self._every(60.0, self._journal.prune),
             Watchdog(self._lease).run(),
         ]
         chores += [self._every(PROGRESS_LOOK, partial(self._look_at_progress, app)) for app in apps]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from datetime import UTC, date, datetime
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -80,11 +80,15 @@ class Trouble(Form):
     retryable: bool
 
 
+Holder = Annotated[Literal["budget"] | None, Field(description="What it waits for, where a person's limit holds it.")]
+
+
 class Video(Form):
     video_id: str
     creator_id: str
     run_id: UUID
     status: str
+    held: Holder = None
     title: str | None
     duration_seconds: float | None
     searchable: bool
@@ -142,6 +146,7 @@ class Run(Form):
     creator_id: str
     video_id: str
     status: str
+    held: Holder = None
     asked_at: datetime | None
     changed_at: datetime | None
     topic: str | None

@@ -110,13 +110,15 @@ async def trace(
     if row is None:
         raise Refused(HTTPStatus.NOT_FOUND, f"no run {run_id} is known")
     video = (row["creator_id"], row["video_id"])
-    stages, said = await asyncio.gather(
+    stages, trails, said = await asyncio.gather(
         has.pool.fetch(browsing.SQL["stages"], *video, run_id),
+        has.pool.fetch(browsing.SQL["trails"], *video, run_id),
         browsing.of_video(has.settings, has.pool, video, str(run_id)) if log else _nothing(),
     )
     spends = await has.pool.fetch(browsing.SQL["spends"], [stage["input_id"] for stage in stages])
+    shown = [(one, event(one)) for one in said.seen]
     drawn = timeline.draw(
-        [dict(stage) for stage in stages], [dict(spend) for spend in spends], [(one, event(one)) for one in said.seen]
+        [dict(one) for one in stages], [dict(one) for one in spends], shown, [dict(one) for one in trails]
     )
     return forms.Timeline(run=pages.Run.of(row), stages=drawn.stages, others=drawn.others, cut=said.cut)
 

@@ -21,7 +21,7 @@ from streams.postgres import AWAY, Row, load_queries
 from streams.reading import oldest
 from streams.stage import Function
 
-SQL = load_queries("projections.sql", "overview.sql")
+SQL, PAGES = load_queries("projections.sql", "overview.sql"), load_queries("projections.sql", "pages.sql")
 MOST = 500  # creators and functions with something under way
 SOON = 2.0  # seconds for what a balancer asks every few of them
 
@@ -79,7 +79,7 @@ async def overview(has: Has, _: Overseeing) -> forms.Overview:
     throughput, load, failures, [cost] = await asyncio.gather(
         has.pool.fetch(SQL["throughput"]),
         has.pool.fetch(SQL["load"], MOST),
-        has.pool.fetch(SQL["failure_classes"]),
+        has.pool.fetch(PAGES["failure_groups"], None),
         has.pool.fetch(SQL["cost_today"]),
     )
     return forms.Overview(

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query
 
-from chronos import cancelling, comparing, deleting, operations, plans, rerunning, retrying
+from chronos import cancelling, comparing, deleting, operations, plans, reprocessing, rerunning, retrying
 from chronos.api import system_forms as forms
 from chronos.api import wishes
 from chronos.api.background import Progress
@@ -72,6 +72,21 @@ async def cancel(run_id: UUID, wish: wishes.Cancel, at: At) -> wishes.Operation:
         return await cancelling.cancel_run(at.has.settings, str(run_id), wish.reason or "")
 
     return await at.hand_in("cancel", str(run_id), work)
+
+
+@router.post("/reprocess", responses=GOES_ON)
+async def reprocess(wish: wishes.Reprocess, at: At) -> wishes.Operation:
+    """Cuts and embeds many videos anew from their transcripts, behind live work; what that would cost comes first."""
+    settings, command = at.has.settings, wish.command()
+
+    async def work(progress: Progress) -> dict[str, Any]:
+        plan = await reprocessing.plan(settings, at.has.pool, command, progress)
+        if wish.confirm is None:
+            return {"executed": False, **plan.to_json()}
+        plans.check(plan, wish.confirm)
+        return {"executed": True, **plan.to_json(), "sent": await reprocessing.execute(settings, plan)}
+
+    return await at.hand_in("reprocess", wish.creator or "videos", work, changing=wish.confirm is not None)
 
 
 @router.post("/videos/{creator}/{video}/rerun", responses=GOES_ON)

@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 
 from chronos.api.forms import Problem
 from chronos.browsing import NoSuchTopic
+from chronos.budgeting import BadBudget
 from chronos.choosing import NothingMeant
 from chronos.cli.errors import explain
 from chronos.comparing import TooDifferent
@@ -28,6 +29,7 @@ from chronos.offsets import BadWay
 from chronos.planning import NoSuchGroup
 from chronos.plans import PlanIsStale
 from chronos.queries import NoSuchVideo, RunIsOver
+from chronos.reprocessing import NoneChosen
 from chronos.retrying import NothingToRetry
 from chronos.rewinding import NotMoved
 from chronos.spaces import NotFolded
@@ -49,6 +51,7 @@ STATUS: dict[type[Exception], HTTPStatus] = {
     NoSuchGroup: HTTPStatus.NOT_FOUND,
     NoSuchLetter: HTTPStatus.NOT_FOUND,
     NothingMeant: HTTPStatus.NOT_FOUND,
+    NoneChosen: HTTPStatus.NOT_FOUND,
     NothingToRetry: HTTPStatus.NOT_FOUND,
     RunIsOver: HTTPStatus.CONFLICT,
     TooFewChapters: HTTPStatus.CONFLICT,
@@ -58,6 +61,7 @@ STATUS: dict[type[Exception], HTTPStatus] = {
     NotMoved: HTTPStatus.CONFLICT,
     NotGone: HTTPStatus.GATEWAY_TIMEOUT,  # it is on the log, and will be done
     NotFolded: HTTPStatus.GATEWAY_TIMEOUT,
+    BadBudget: HTTPStatus.UNPROCESSABLE_ENTITY,
     BadCondition: HTTPStatus.UNPROCESSABLE_ENTITY,
     BadWay: HTTPStatus.UNPROCESSABLE_ENTITY,
     NoMoment: HTTPStatus.UNPROCESSABLE_ENTITY,

@@ -18,6 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from chronos import asyncapi
 from chronos.api import (
+    budgets,
     exporting,
     forms,
     letters,
@@ -99,8 +100,8 @@ def create_app(settings: Settings, host: str = "127.0.0.1") -> FastAPI:
     app.state.meter = Meter(settings, FUNCTIONS, projection=True)
     problems.register(app)
     for part in (
-        sending, reading, usage, exporting, media, streaming, registry, looking, logs, letters, operating, rewinds,
-        measured,
+        sending, reading, usage, budgets, exporting, media, streaming, registry, looking, logs, letters, operating,
+        rewinds, measured,
     ):  # fmt: skip
         app.include_router(part.router)
     router.include(app)

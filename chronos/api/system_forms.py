@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import Field
 
 from chronos.api.forms import Form, Run, Trouble
+from chronos.api.trails import Trail
 
 
 class Load(Form):
@@ -153,6 +154,9 @@ class Stage(Form):
     errors: list[Trouble] = Field(description="Of each attempt that failed, the last one at the end.")
     input: LogEvent | None
     entries: list[Entry]
+    trails: list[Trail] = Field(
+        default_factory=list, description="Of its attempts, the oldest first; none of old runs."
+    )
 
 
 class Timeline(Form):

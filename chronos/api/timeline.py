@@ -10,6 +10,7 @@ from typing import Any
 
 from chronos.api.forms import Trouble
 from chronos.api.system_forms import Entry, LogEvent, Stage
+from chronos.api.trails import Trail, trail
 from chronos.browsing import Seen
 from schemas.running import Error, FunctionFailed, FunctionRetried, UsageRecorded
 from streams.redaction import redact
@@ -26,7 +27,9 @@ class Drawn:
     others: list[LogEvent]  # no stage said them
 
 
-def draw(stages: Sequence[Stored], spends: Sequence[Stored], said: Sequence[Said]) -> Drawn:
+def draw(
+    stages: Sequence[Stored], spends: Sequence[Stored], said: Sequence[Said], trails: Sequence[Stored] = ()
+) -> Drawn:
     """The stages in the order in which they began, each with what happened in it."""
     by_id = {shown.event_id: shown for _, shown in said}
     names = {_name(stage) for stage in stages}
@@ -36,6 +39,7 @@ def draw(stages: Sequence[Stored], spends: Sequence[Stored], said: Sequence[Said
             by_id.get(str(stage["input_id"])),
             [spend for spend in spends if _input(spend) == _input(stage)],
             [one for one in said if _speaker(one) == _name(stage)],
+            [trail(one) for one in trails if _name(one) == _name(stage)],
         )
         for stage in stages
     ]
@@ -56,7 +60,9 @@ def _speaker(said: Said) -> tuple[str, str]:
     return (received.function, received.cause_id) if received else ("", "")
 
 
-def _stage(stage: Stored, given: LogEvent | None, spends: Sequence[Stored], said: Sequence[Said]) -> Stage:
+def _stage(
+    stage: Stored, given: LogEvent | None, spends: Sequence[Stored], said: Sequence[Said], trails: list[Trail]
+) -> Stage:
     entries = [Entry(at=stage["began_at"], what="began", name=stage["function"])]
     entries += [_paid(spend) for spend in spends]
     entries += [entry for one in said if (entry := _entry(*one)) is not None]
@@ -77,6 +83,7 @@ def _stage(stage: Stored, given: LogEvent | None, spends: Sequence[Stored], said
         or _only(_trouble(stage["error"])),
         input=given,
         entries=sorted(entries, key=lambda entry: entry.at),
+        trails=trails,
     )
 
 

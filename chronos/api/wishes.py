@@ -5,9 +5,10 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
-from uuid import UUID
+from uuid import UUID, uuid4
 
-from pydantic import ConfigDict, Field
+from fastapi.exceptions import RequestValidationError
+from pydantic import ConfigDict, Field, ValidationError
 
 from chronos import offsets
 from chronos.api.forms import Form
@@ -19,6 +20,7 @@ from chronos.letters import Choice
 from chronos.moments import moment
 from chronos.offsets import Way
 from chronos.retrying import Wish as Retry
+from schemas.batch import EmbeddingsBatchReprocess, VideoFilter
 
 SEEN = r"^[^\x00]*$"  # no table can keep a NUL
 
@@ -132,6 +134,34 @@ class RewindNow(Rewind):
 
 class Cancel(Wish):
     """Names one run, and pays for nothing: it has no plan."""
+
+
+class Reprocess(Confirmed):
+    """Which videos are cut and embedded anew; all that is given must hold."""
+
+    videos: list[Text] = Field(default=[], max_length=10_000)
+    creator: Text | None = None
+    status: Text | None = None
+    model_not: Text | None = Field(default=None, description="Only videos without a full set of this model's.")
+    before: Moment | None = Field(default=None, description="Only transcripts that are older.")
+
+    def command(self) -> EmbeddingsBatchReprocess:
+        """
+        Raises:
+            NoMoment.
+            RequestValidationError: it names nothing, and that must not mean all.
+        """
+        conditions = {"creator_id": self.creator, "status": self.status, "model_not": self.model_not}
+        try:
+            chosen = VideoFilter(**conditions, before=at(self.before))
+            return EmbeddingsBatchReprocess(
+                batch_id=str(uuid4()),
+                video_ids=self.videos or None,
+                filter=None if chosen.is_empty() else chosen,
+                reason=self.reason or "reprocess",
+            )
+        except ValidationError as error:
+            raise RequestValidationError(error.errors()) from error
 
 
 class Rerun(Confirmed):

@@ -25,6 +25,7 @@ SPOKEN = {
     "chronos.choosing.NothingMeant": "",
     "chronos.cli.state.WrongUse": "",
     "chronos.cli.state.Failed": "",
+    "chronos.budgeting.BadBudget": "",
     "chronos.conditions.BadCondition": "",
     "chronos.comparing.TooDifferent": "",
     "chronos.config.NotRunning": "",
@@ -45,6 +46,7 @@ SPOKEN = {
     "chronos.sharing.NoSuchSecond": "",
     "chronos.planning.NoSuchGroup": "",
     "chronos.pooling.PooledByTransaction": "",
+    "chronos.reprocessing.NoneChosen": "",
     "chronos.retrying.NothingToRetry": "",
     "chronos.rewinding.NotMoved": "",
     "chronos.plans.PlanIsStale": "",
@@ -73,6 +75,7 @@ of their modules is imported for the sake of another's error."""
 
 WRONG_USE = {
     "chronos.cli.state.WrongUse",
+    "chronos.budgeting.BadBudget",
     "chronos.conditions.BadCondition",
     "chronos.moments.NoMoment",
     "chronos.offsets.BadWay",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from chronos.cli import budgets
 from chronos.cli.state import Json, State, WrongUse, dollars, err, out, print_json
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ def register(app: typer.Typer) -> None:
     app.command(rich_help_panel=PANEL)(events)
     app.command(rich_help_panel="Operating")(usage)
     app.command(rich_help_panel="Operating")(prices)
+    app.add_typer(budgets.group(), name="budget", rich_help_panel="Operating")
 
 
 Day = Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], metavar="DAY", help="A day, UTC: 2026-11-24.")]

@@ -11,6 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 from chronos.cli import (
+    batches,
     deleting,
     embeddings,
     events,
@@ -104,6 +105,7 @@ for part in (
     events,
     looking,
     repairing,
+    batches,
     rewinding,
     rebuilding,
     embeddings,

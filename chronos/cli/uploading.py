@@ -81,22 +81,22 @@ async def follow(pool: Pool, creator_id: str, video_id: str, run_id: str) -> dic
     with Progress(*columns, console=err(), transient=True, disable=not err().is_terminal) as line:
         task = line.add_task(f"{video_id}: pending", total=None)
         async for found in changes(pool, creator_id, video_id, run_id):
-            line.update(task, description=f"{video_id}: {found['status']}")
+            line.update(task, description=f"{video_id}: {queries.in_words(found)}")
     return found
 
 
 async def changes(pool: Pool, creator_id: str, video_id: str, run_id: str) -> AsyncIterator[dict[str, Any]]:
     """What `chronos status` gives, of this run: now, and whenever its status is another, until it has ended."""
-    before = ""
-    while before not in queries.ENDINGS:
-        status, error = await queries.run_status(pool, creator_id, video_id, run_id)
-        if status == before:
+    before: dict[str, Any] = {"status": None}
+    while before["status"] not in queries.ENDINGS:
+        now = await queries.run_status(pool, creator_id, video_id, run_id)
+        if now == before:
             await asyncio.sleep(LOOK_SECONDS)
             continue
-        before = status
+        before = now
         known = await queries.videos(pool, video_id=video_id, creator_id=creator_id)
         video = known[0] if known else _unknown(creator_id, video_id)
-        yield {**video, "runId": run_id, "status": status, "error": error}
+        yield {**video, "runId": run_id, **now}
 
 
 def _asked(event: TranscribeRequested, sent: Sent) -> dict[str, Any]:
@@ -111,6 +111,7 @@ def _unknown(creator_id: str, video_id: str) -> dict[str, Any]:
         "creatorId": creator_id,
         "runId": None,
         "status": "pending",
+        "held": None,
         "title": None,
         "durationSeconds": None,
         "language": None,

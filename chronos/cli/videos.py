@@ -205,9 +205,11 @@ def videos_table(rows: list[dict[str, Any]]) -> Table:
     from rich.table import Table
     from rich.text import Text
 
+    from chronos.queries import in_words
+
     table = Table("video", "creator", "title", "length", "language", "status", "cost", box=None, header_style="bold")
     for row in rows:
-        said = Text(row["status"], COLOURS.get(row["status"], "yellow"))
+        said = Text(in_words(row), COLOURS.get(row["status"], "yellow"))
         if row["error"]:
             said.append(f": {row['error']['message']}", "default")
         cells = (

@@ -124,11 +124,13 @@ def short(value: Any) -> Markup:
     return Markup('<button class="id" data-copy="{0}" title="copy {0}">{1}</button>').format(text, shown)
 
 
-def state(word: str | None) -> Markup:
-    """A status: its shape and its word."""
+def state(word: str | None, held: str | None = None) -> Markup:
+    """A status: its shape and its word, and what holds it."""
     word = word or "unknown"
     shape = SHAPES.get(word, "◌")
-    return Markup('<span class="state {0}"><span aria-hidden="true">{1}</span> {0}</span>').format(word, shape)
+    said = Markup('<span class="state {0}"><span aria-hidden="true">{1}</span> {0}</span>').format(word, shape)
+    holds = Markup(' <span class="state held"><span aria-hidden="true">‖</span> held: {0}</span>')
+    return said + holds.format(held) if held else said
 
 
 def marked(text: str) -> Markup:

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
+from http import HTTPStatus
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import RedirectResponse, Response, StreamingResponse
 
-from chronos import costs
-from chronos.api import usage
-from chronos.api.resources import Has, Reading
+from chronos import budgeting, costs, operations
+from chronos.api import budgets, usage
+from chronos.api.problems import Refused
+from chronos.api.resources import Has, Operating, Reading
 from chronos.console.asked import OrEmpty
 from chronos.console.charts import Chart, bars
 from chronos.console.rendering import page
-from chronos.console.sessions import PageRoute
+from chronos.console.sessions import FORM, PageRoute
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
@@ -47,8 +49,27 @@ async def sums(request: Request, has: Has, key: Reading, asked: Wish) -> Respons
     """What was paid and what was saved."""
     wished = asked.wished()
     found = await usage.sums(has, key, wished)
-    days = daily(found.days)
-    return page(request, "usage.html", found=found, wished=wished, shown=SHOWN, days=days, chart=chart(days))
+    days, limits = daily(found.days), await budgets.budgets(has, key)
+    return page(
+        request, "usage.html", found=found, wished=wished, shown=SHOWN, days=days, chart=chart(days),
+        budgets=limits.budgets,
+    )  # fmt: skip
+
+
+@router.post("/usage/budget", dependencies=[FORM])
+async def budget(request: Request, has: Has, by: Operating) -> Response:
+    """Sets a budget, or takes it away where none is named."""
+    form = await request.form()
+    creator, dollars = (str(form.get(name) or "").strip() for name in ("creator", "dollars"))
+    if len(creator) > 200 or "\0" in creator:
+        raise Refused(HTTPStatus.UNPROCESSABLE_ENTITY, "no creator has such an id")
+    reason = str(form.get("reason") or "").strip()[:1000] or None
+    with operations.acting(by):
+        if dollars:
+            await budgeting.put(has.settings, has.pool, creator, budgeting.amount(dollars), reason)
+        else:
+            await budgeting.drop(has.settings, has.pool, creator, reason)
+    return RedirectResponse("/usage#budgets", HTTPStatus.SEE_OTHER)
 
 
 @router.get("/usage.csv")

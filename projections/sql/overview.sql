@@ -46,16 +46,6 @@ WHERE ended_at > now() - interval '1 hour'
 GROUP BY minute, function
 ORDER BY minute, function
 
--- name: failure_classes
--- What failed and still stands, by function and error.
-SELECT f.function, f.error_type, bool_and(f.retryable) AS retryable, count(*) AS failures, max(f.failed_at) AS last_at
-FROM failures AS f
-LEFT JOIN videos AS v USING (creator_id, video_id)
-WHERE v.video_id IS NULL OR (v.status = 'failed' AND v.run_id = f.run_id)
-GROUP BY f.function, f.error_type
-ORDER BY failures DESC, f.function, f.error_type
-LIMIT 100
-
 -- name: cost_today
 -- What was paid since midnight (UTC), and what remembering has saved.
 SELECT

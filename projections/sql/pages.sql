@@ -2,7 +2,7 @@
 -- Videos, the newest request first, from behind a place in that order. One more than asked for: then there are more.
 SELECT
     v.creator_id, v.video_id, v.run_id, v.status, v.title, v.duration_seconds, v.error, v.requested_at, v.changed_at,
-    coalesce(v.searchable, false) AS searchable,
+    coalesce(v.searchable, false) AS searchable, journal.holds(v.creator_id, v.status) AS held,
     coalesce((
         SELECT sum(u.cost_micro_usd) FROM usage AS u
         WHERE (u.creator_id, u.video_id) = (v.creator_id, v.video_id) AND NOT u.memoized
@@ -29,7 +29,7 @@ SELECT
         ORDER BY t.made_version DESC
         LIMIT 1
     ) AS language,
-    coalesce(v.searchable, false) AS searchable,
+    coalesce(v.searchable, false) AS searchable, journal.holds(v.creator_id, v.status) AS held,
     coalesce((
         SELECT sum(u.cost_micro_usd) FROM usage AS u
         WHERE (u.creator_id, u.video_id) = (v.creator_id, v.video_id) AND NOT u.memoized
@@ -56,7 +56,7 @@ ORDER BY function, kind, model, memoized
 -- The runs of a video, or one run by its id; the newest first, since run ids sort by time.
 SELECT
     creator_id, video_id, run_id, status, error, asked_at, changed_at, topic, "partition", "offset",
-    function, attempt, retry_at, retry_error
+    function, attempt, retry_at, retry_error, journal.holds(creator_id, status) AS held
 FROM runs
 WHERE
     status IS NOT NULL

@@ -28,7 +28,7 @@ ORDER BY v.creator_id, v.video_id
 -- name: status
 SELECT
     v.video_id, v.creator_id, v.run_id, v.status, v.title, v.duration_seconds, v.error, v.searchable,
-    v.requested_at, v.changed_at,
+    v.requested_at, v.changed_at, journal.holds(v.creator_id, v.status) AS held,
     (
         SELECT t.language FROM transcripts AS t
         WHERE (t.creator_id, t.video_id) = (v.creator_id, v.video_id)
@@ -63,7 +63,7 @@ WHERE s.creator_id = $1 AND s.video_id = $2
 ORDER BY c."index"
 
 -- name: run_status
-SELECT status, error FROM runs
+SELECT status, error, journal.holds(creator_id, status) AS held FROM runs
 WHERE (creator_id, video_id, run_id) = ($1, $2, $3::uuid) AND status IS NOT NULL
 
 -- name: run

@@ -1,3 +1,7 @@
+-- name: known
+-- Whether readers find all that they ask: the journal says what holds a video (the newest that they ask it).
+SELECT to_regclass('chronos.active') IS NOT NULL AND to_regprocedure('journal.holds(text, text)') IS NOT NULL
+
 -- name: prepare
 CREATE SCHEMA IF NOT EXISTS chronos;
 CREATE TABLE IF NOT EXISTS chronos.sides ( -- the projection's tables, of which there may be two

@@ -10,6 +10,13 @@ FROM journal.runs
 WHERE (creator_id, video_id) = ($1, $2) AND run_id = $3
 ORDER BY first_started_at, function
 
+-- name: trails
+-- What the attempts of these runs did step by step, since the runs were begun the last time.
+SELECT t.function, t.fingerprint, t.input_id, t.attempt, t.crashes, t.begun_at, t.seconds, t.trail
+FROM journal.trails AS t JOIN journal.runs AS r USING (function, fingerprint, input_id)
+WHERE (r.creator_id, r.video_id) = ($1, $2) AND r.run_id = $3 AND t.begun_at >= coalesce(r.begun_at, t.begun_at)
+ORDER BY t.begun_at
+
 -- name: spends
 SELECT function, input_id, usage, model, quantity, cost_micro_usd, spent_at
 FROM journal.spends

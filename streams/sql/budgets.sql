@@ -4,7 +4,7 @@ SELECT
     c.creator_id, journal.budget(c.creator_id) AS micro_usd, b.set_at, u.spent, u.in_air,
     coalesce(h.functions, '{}') AS functions, h.since, h.needs
 FROM (
-    SELECT creator_id FROM journal.budgets UNION SELECT creator_id FROM journal.held
+    SELECT creator_id FROM journal.budgets UNION SELECT creator_id FROM journal.held UNION SELECT $1::text WHERE $1::text IS NOT NULL
 ) AS c
 LEFT JOIN journal.budgets AS b USING (creator_id)
 CROSS JOIN LATERAL journal.used_today(c.creator_id) AS u
@@ -24,6 +24,3 @@ ON CONFLICT (creator_id) DO UPDATE SET micro_usd = excluded.micro_usd, set_at = 
 
 -- name: drop
 DELETE FROM journal.budgets WHERE creator_id = $1 RETURNING creator_id
-
--- name: held
-SELECT creator_id, function FROM journal.held WHERE creator_id = ANY($1::text[])

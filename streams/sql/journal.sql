@@ -23,7 +23,7 @@ WHERE r.function = $1 AND r.fingerprint = $2 AND r.ending IS NOT NULL AND r.told
     AND NOT journal.is_asked_again(r, a.rewind, a.reemit)
 
 -- name: settle
--- Writes how an attempt ended, if its owner still holds the lease.
+-- Writes how an attempt ended, and its trail, if its owner still holds the lease.
 UPDATE journal.runs AS r SET
     ending = coalesce(s.ending, r.ending),
     error = coalesce(s.error, r.error),
@@ -39,18 +39,33 @@ UPDATE journal.runs AS r SET
     lease_token = CASE WHEN s.release THEN NULL ELSE r.lease_token END,
     lease_until = CASE WHEN s.release THEN NULL ELSE r.lease_until END
 FROM unnest(
-    $1::text[], $2::text[], $3::uuid[], $4::uuid[], $5::text[], $6::jsonb[], $7::bool[], $8::int[], $9::float8[], $10::bool[]
-) AS s (function, fingerprint, input_id, token, ending, error, told, refund, wait, release)
+    $1::text[], $2::text[], $3::uuid[], $4::uuid[], $5::text[], $6::jsonb[], $7::bool[], $8::int[], $9::float8[], $10::bool[],
+    $11::int[], $12::int[], $13::float8[], $14::jsonb[]
+) AS s (
+    function, fingerprint, input_id, token, ending, error, told, refund, wait, release, attempt, crashes, seconds, trail
+)
 WHERE
     r.function = s.function AND r.fingerprint = s.fingerprint AND r.input_id = s.input_id
     AND (r.lease_token = s.token OR (s.told AND r.ending IS NOT NULL AND NOT r.told))
-RETURNING r.function, r.fingerprint, r.input_id
+RETURNING
+    r.function, r.fingerprint, r.input_id,
+    CASE WHEN s.trail IS NOT NULL THEN journal.keep_trail(r, s.attempt, s.crashes, s.seconds, s.trail) END
 
 -- name: renew
--- Prolongs leases; says which of their runs were cancelled.
-UPDATE journal.runs AS r SET lease_until = now() + make_interval(secs => $2)
-WHERE r.lease_token = ANY($1::uuid[])
-RETURNING r.lease_token, EXISTS (SELECT FROM journal.cancelled AS c WHERE c.run_id = r.run_id) AS cancelled
+-- Prolongs leases and keeps their trails so far; says which of their runs were cancelled.
+UPDATE journal.runs AS r SET lease_until = now() + make_interval(secs => $1)
+FROM unnest($2::uuid[], $3::int[], $4::int[], $5::float8[], $6::jsonb[]) AS s (token, attempt, crashes, seconds, trail)
+WHERE r.lease_token = ANY($2::uuid[]) AND r.lease_token = s.token -- the former is what the index is asked with
+RETURNING
+    r.lease_token, EXISTS (SELECT FROM journal.cancelled AS c WHERE c.run_id = r.run_id) AS cancelled,
+    CASE WHEN s.trail IS NOT NULL THEN journal.keep_trail(r, s.attempt, s.crashes, s.seconds, s.trail) END
+
+-- name: prune
+DELETE FROM journal.trails WHERE ctid IN (
+    SELECT ctid FROM journal.trails WHERE begun_at < now() - make_interval(days => $1)
+    LIMIT $2
+    FOR UPDATE SKIP LOCKED -- other workers are at it too
+)
 
 -- name: cancel
 INSERT INTO journal.cancelled (run_id) VALUES ($1) ON CONFLICT DO NOTHING

@@ -54,6 +54,16 @@ LANGUAGE sql STABLE AS $$
     SELECT journal.budget(creator) - u.spent - u.in_air FROM journal.used_today(creator) AS u
 $$;
 
+-- What holds a creator's videos of a status, which tells what they need next: budget, or nothing.
+CREATE OR REPLACE FUNCTION journal.holds(creator text, status text) RETURNS text
+LANGUAGE sql STABLE AS $$
+    SELECT 'budget' FROM journal.held AS h
+    WHERE h.creator_id = creator AND h.function = CASE
+        WHEN status IN ('pending', 'transcribing') THEN 'transcribe-video'
+        WHEN status IN ('processing', 'embedding') THEN 'generate-embeddings'
+    END
+$$;
+
 -- Grants runs: new ones, those whose wait is over, those whose owner died; of a creator never more at once than `most`,
 -- in the whole cluster. A row that is not granted is not returned; one that a budget holds is, with no attempts.
 CREATE OR REPLACE FUNCTION journal.begin_runs(
@@ -257,7 +267,7 @@ BEGIN
                     SELECT FROM journal.calls AS c WHERE c.key = a.key AND c.lease_until >= clock_timestamp()
                 )
             GROUP BY a.creator_id, a.function, a.token
-        ), rooms AS (
+        ), rooms AS MATERIALIZED ( -- once a creator, however often it is compared
             SELECT creator_id, journal.room(creator_id) AS room FROM (SELECT DISTINCT creator_id FROM wished) AS w
         ), lined_up AS (
             SELECT *, sum(quote) OVER (PARTITION BY creator_id ORDER BY place) > room AND quote > 0 AS over
@@ -312,6 +322,24 @@ BEGIN
 END
 $$;
 
+-- Keeps the trail of an attempt at a run, by the database's clock. Within the statement that writes the run, whose row it
+-- holds: a deletion of its video has come by now, and is seen, or waits for that row, and takes the trail away.
+CREATE OR REPLACE FUNCTION journal.keep_trail(
+    r journal.runs, attempt integer, crashes integer, seconds double precision, trail jsonb
+) RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO journal.trails AS t (function, fingerprint, input_id, attempt, crashes, begun_at, seconds, trail)
+    SELECT r.function, r.fingerprint, r.input_id, $2, $3, clock_timestamp() - make_interval(secs => $4), $4, $5
+    WHERE NOT EXISTS (
+        SELECT FROM journal.deleted AS d
+        WHERE (d.creator_id, d.video_id) = (r.creator_id, r.video_id) AND r.run_id < d.run_id
+    )
+    ON CONFLICT ON CONSTRAINT trails_pkey DO UPDATE SET
+        begun_at = excluded.begun_at, seconds = excluded.seconds, trail = excluded.trail;
+END
+$$;
+
 -- A deletion's work, after its mark: calls the known runs of a video off that are older, and erases what they have paid for
 -- where no other video uses it. Spends stay: they are the bill. Gives how many results went.
 CREATE OR REPLACE FUNCTION journal.erase(creator text, video text, deletion uuid) RETURNS bigint
@@ -329,6 +357,13 @@ BEGIN
     SET ending = 'cancelled', error = NULL, told = true, lease_token = NULL, lease_until = NULL, next_attempt_at = NULL
     WHERE (r.creator_id, r.video_id) = (creator, video) AND r.run_id < deletion
         AND (r.lease_until IS NULL OR r.lease_until < clock_timestamp()); -- the others end at their next step
+
+    PERFORM FROM journal.runs AS r WHERE (r.creator_id, r.video_id) = (creator, video) AND r.run_id < deletion
+    ORDER BY r.function, r.fingerprint, r.input_id
+    FOR UPDATE; -- whoever writes a trail just now is waited for
+    DELETE FROM journal.trails AS t USING journal.runs AS r
+    WHERE (r.creator_id, r.video_id) = (creator, video) AND r.run_id < deletion
+        AND (t.function, t.fingerprint, t.input_id) = (r.function, r.fingerprint, r.input_id);
 
     used := ARRAY(
         SELECT u.key FROM journal.uses AS u

@@ -204,4 +204,17 @@ CREATE TABLE IF NOT EXISTS journal.chosen ( -- single records that a person want
     PRIMARY KEY ("group", topic_id, "partition", "offset")
 );
 
+CREATE TABLE IF NOT EXISTS journal.trails ( -- what each attempt at a run did, for people: nothing depends on it
+    function text,
+    fingerprint text,
+    input_id uuid,
+    attempt integer,
+    crashes integer, -- workers that had died over the run before
+    begun_at timestamptz NOT NULL,
+    seconds double precision NOT NULL, -- that it had been at work when this was written
+    trail jsonb NOT NULL,
+    PRIMARY KEY (function, fingerprint, input_id, attempt, crashes)
+);
+CREATE INDEX IF NOT EXISTS trails_begun ON journal.trails (begun_at);
+
 INSERT INTO journal.identity DEFAULT VALUES ON CONFLICT DO NOTHING;

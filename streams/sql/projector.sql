@@ -32,6 +32,4 @@ WITH moved AS (
     ON CONFLICT DO NOTHING
     RETURNING topic_id
 )
--- It may commit before the disk has it: rows and checkpoint are lost together then, and the log is folded from there again.
-SELECT topic_id, set_config('synchronous_commit', 'off', true)
-FROM (SELECT topic_id FROM updated UNION ALL SELECT topic_id FROM inserted) AS stood
+SELECT topic_id FROM updated UNION ALL SELECT topic_id FROM inserted

@@ -15,6 +15,9 @@ CREATE TEMP TABLE recovered_runs (
     video_id text, first_started_at int8 NOT NULL, attempts int4 NOT NULL, ending text, error jsonb
 );
 CREATE TEMP TABLE recovered_choices (name text NOT NULL, choice bytea NOT NULL);
+CREATE TEMP TABLE recovered_budgets (
+    creator_id text NOT NULL, micro_usd int8, dropped boolean NOT NULL, at timestamptz NOT NULL
+);
 CREATE TEMP TABLE recovered_cancelled (run_id uuid NOT NULL, at timestamptz NOT NULL);
 CREATE TEMP TABLE recovered_deleted (creator_id text NOT NULL, video_id text NOT NULL, run_id uuid NOT NULL)
 
@@ -85,6 +88,16 @@ ON CONFLICT (function, fingerprint, input_id) DO NOTHING
 INSERT INTO journal.choices (name, choice)
 SELECT DISTINCT ON (name) name, choice FROM recovered_choices ORDER BY name
 ON CONFLICT (name) DO NOTHING
+
+-- name: budgets
+-- Of each creator the last word.
+INSERT INTO journal.budgets (creator_id, micro_usd, set_at)
+SELECT creator_id, micro_usd, at FROM (
+    SELECT DISTINCT ON (creator_id) creator_id, micro_usd, dropped, at FROM recovered_budgets
+    ORDER BY creator_id, at DESC
+) AS last
+WHERE NOT dropped
+ON CONFLICT (creator_id) DO NOTHING
 
 -- name: cancelled
 INSERT INTO journal.cancelled (run_id, at) SELECT run_id, min(at) FROM recovered_cancelled GROUP BY run_id

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 import shlex
 from pathlib import Path
 
@@ -39,6 +40,11 @@ async def test_a_video_is_sent_from_the_form_watched_searched_and_played_at_the_
         await page.get_by_role("button", name="Send to transcribe.requested").click()
         await page.wait_for_url("**/runs/*")
         await expect(page.locator("#run dl .state.completed")).to_be_visible(timeout=60_000)  # without a reload
+        heard = page.locator(".timeline > li").filter(has_text="transcribe-video")
+        step = heard.locator(".steps > li").filter(has_text="extract-audio")
+        await expect(step.locator(".took")).to_have_text(re.compile(r"^[\d.]+ m?s$"))
+        await heard.get_by_text("1 line of the log").click()
+        await expect(heard.locator(".lines")).to_have_text(re.compile("info done$"))
         await page.get_by_role("link", name="by-form").click()
         await expect(page.locator("h1")).to_have_text("<script>alert(1)</script> «日本» שלום 🎓")
         words = await page.locator(".transcript p span").first.inner_text()

@@ -13,8 +13,8 @@ from chronos.cancelling import cancel
 from chronos.devstack.kafka import kafka_tool
 from chronos.searching import search
 from chronos.verifying import verify
-from schemas.batch import EmbeddingsBatchReprocess
 from schemas.embedding import ChunksEmbedded
+from tests.e2e.test_deadletters import chronos
 from tests.films import film, noise
 from tests.stack import Hands, Stack, until
 
@@ -155,13 +155,34 @@ async def test_kafkas_own_tool_lists_a_group_for_each_function_with_its_lag(hand
     await until("all groups with no lag", listed, 40)
 
 
+async def test_what_a_file_would_cost_is_what_it_costs(hands: Hands, stack: Stack, tmp_path: Path):
+    stack.provider.say("a few words")
+    file = film(tmp_path / "priced.mp4", (2, noise(7.3)), (40, noise(11.1)))
+    planned = await chronos(stack, "estimate", str(file), str(file))
+    [one, _] = planned["files"]
+    assert planned["costMicroUsd"] == 2 * one["costMicroUsd"]
+    assert one["heardSeconds"] < one["durationSeconds"] - 25  # the pause is not paid for
+    found = await hands.ending(await hands.ask("priced", "paul", await hands.upload(file, "paul")))
+    assert found["durationSeconds"] == one["durationSeconds"]
+    spent = await hands.pool.fetch(
+        "SELECT usage, sum(cost_micro_usd) FROM journal.spends WHERE creator_id = 'paul' GROUP BY 1"
+    )
+    bill = dict(map(tuple, spent))
+    assert bill["audioSeconds"] == one["speechMicroUsd"] > 0
+    assert bill["inputTokens"] <= one["embeddingMicroUsd"]
+
+
 async def test_videos_are_embedded_again_from_their_transcripts_for_nothing(hands: Hands, stack: Stack, tmp_path: Path):
     stack.provider.say(None)
     path = await hands.upload(lecture(tmp_path, 8), "zoe")
     await hands.ending(await hands.ask("old", "zoe", path))
     served = "SELECT chunk_set_id FROM served WHERE video_id = 'old'"
     before, paid = await hands.pool.fetchval(served), len(stack.provider.bill())
-    await hands.send.send(EmbeddingsBatchReprocess(batch_id="spring", video_ids=["old"], reason="test"))
+    planned = await chronos(stack, "reprocess", "old", "--creator", "zoe")
+    assert planned["videos"] == [{"creatorId": "zoe", "videoId": "old"}]
+    assert (planned["paidCalls"], planned["costMicroUsd"], planned["unknown"], planned["executed"]) == (0, 0, 0, False)
+    assert planned["remembered"] > 0
+    await chronos(stack, "reprocess", "old", "--creator", "zoe", "--plan", planned["plan"], "--execute")
 
     async def moved() -> bool:
         return await hands.pool.fetchval(served) != before

@@ -18,8 +18,8 @@ async def ended(hands: Hands, video: str, run: str) -> dict[str, Any]:
     """The status of a run once it is over."""
 
     async def over() -> dict[str, Any] | None:
-        status, error = await queries.run_status(hands.pool, "ada", video, run)
-        return {"status": status, "error": error} if status in queries.ENDINGS else None
+        now = await queries.run_status(hands.pool, "ada", video, run)
+        return now if now["status"] in queries.ENDINGS else None
 
     found: dict[str, Any] = await until(f"the end of {video}", over)
     return found

@@ -15,7 +15,7 @@ from schemas.event import Coordinates
 from schemas.running import FunctionFailed
 from schemas.transcription import TranscribeRequested, TranscriptionStarted
 from streams import attempt
-from streams.attempt import Acked, Aside, Outcome, Rest, Workplace, process
+from streams.attempt import Workplace, process
 from streams.budgets import Budgets
 from streams.codec import Codec, Received
 from streams.journal import NO_REWIND, Asked, Grant, Journal, Rewind, Settlement
@@ -27,6 +27,7 @@ from streams.purchases import Purchases
 from streams.record import Record
 from streams.retry import Retry
 from streams.stage import Answer, Function, Step, function
+from streams.turn import Acked, Aside, Outcome, Rest
 
 
 class Box:

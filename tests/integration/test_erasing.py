@@ -7,6 +7,7 @@ import uuid
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -15,6 +16,7 @@ from streams.identity import Place, outside_run
 from streams.journal import NO_REWIND, Asked, Ended, Journal, Lease, Rewind, RunKey, Settlement, prepare
 from streams.postgres import Pool, connect
 from streams.purchases import Purchase, Purchases, Wish
+from tests.stack import until
 
 OLD, DELETION, NEW = (outside_run(Place("t", 0, n), 1_000 * n) for n in (1, 2, 3))
 TIDES, BREAD = ("ada", "tides"), ("marco", "bread")
@@ -95,6 +97,52 @@ async def test_a_run_under_way_is_called_off_and_what_it_still_gets_is_not_kept(
     await journal.settle(Settlement(lease, ending="completed", told=True))  # it was past its last step already
     assert isinstance(found := await journal.begin(replace(run, rewind=Rewind(1, reemit=True))), Ended)
     assert found.ending == "cancelled"
+
+
+async def settled(journal: Journal, run: Asked, **how: Any) -> Lease:
+    """After an attempt that took a step."""
+    lease = await journal.begin(run)
+    assert isinstance(lease, Lease)
+    with lease.trail.step("download", "download"):
+        pass
+    await journal.settle(Settlement(lease, **how))
+    return lease
+
+
+async def test_trails_go_with_their_video_and_none_comes_after(pool: Pool):
+    journal, under_way = Journal(pool), asked()
+    for run in (asked(), asked(run_id=NEW), asked(BREAD)):
+        await settled(journal, run, ending="completed", told=True)
+    lease = await journal.begin(under_way)
+    assert isinstance(lease, Lease)
+    with lease.trail.step("download", "download"):
+        await journal.renew()
+    await Eraser(pool).erase(*TIDES, DELETION)
+    left = "SELECT creator_id, run_id FROM journal.trails JOIN journal.runs USING (function, fingerprint, input_id)"
+    stays = {("ada", NEW), ("marco", OLD)}
+    assert {(row["creator_id"], str(row["run_id"])) for row in await pool.fetch(left)} == stays
+    with lease.trail.step("extract-audio", "extract-audio"):
+        await journal.renew()
+    assert await journal.settle(Settlement(lease, ending="cancelled", told=True))
+    assert {(row["creator_id"], str(row["run_id"])) for row in await pool.fetch(left)} == stays
+
+
+async def test_a_trail_that_is_written_while_its_video_is_deleted_is_not_left_behind(pool: Pool):
+    run = asked()
+    await Journal(pool).begin(run)
+    write = "UPDATE journal.runs AS r SET told = false RETURNING journal.keep_trail(r, 1, 0, 1.0, '{}')"
+    waits = "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)"
+
+    async def deletion_waits() -> bool:
+        return bool(await pool.fetchval(waits))
+
+    async with pool.acquire() as writer, writer.transaction():
+        await writer.execute(write)  # the deletion's mark is not there yet
+        erasing = asyncio.create_task(Eraser(pool).erase(*TIDES, DELETION))
+        await until("the deletion waits for who writes", deletion_waits)
+    await erasing
+    await pool.execute(write)
+    assert await pool.fetchval("SELECT count(*) FROM journal.trails") == 0
 
 
 async def test_a_backup_that_reads_the_journal_holds_nobody_up(pool: Pool):

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import uuid
+from typing import Any
 
+from streams import trail
 from streams.journal import Asked, Crowded, Ended, Journal, Later, Lease, Rewind, RunKey, Settlement, Suspect
 from streams.postgres import Pool
 from streams.purchases import Purchase, Purchases, Wish
@@ -156,3 +159,62 @@ async def test_a_thousand_runs_begin_in_few_statements(pool: Pool):
     journal = Journal(pool)
     grants = await asyncio.gather(*(journal.begin(asked()) for _ in range(1000)))
     assert all(isinstance(grant, Lease) for grant in grants)
+
+
+async def trails(pool: Pool, run: Asked) -> list[tuple[int, int, dict[str, Any]]]:
+    rows = await pool.fetch("SELECT * FROM journal.trails WHERE input_id = $1 ORDER BY begun_at", run.key.input_id)
+    return [(row["attempt"], row["crashes"], json.loads(row["trail"])) for row in rows]
+
+
+def names(found: list[tuple[int, int, dict[str, Any]]]) -> list[tuple[int, int, list[str]]]:
+    return [(attempt, crashes, [step["name"] for step in trail["steps"]]) for attempt, crashes, trail in found]
+
+
+async def test_each_attempt_leaves_its_trail_by_the_databases_clock(pool: Pool):
+    journal, run = Journal(pool), asked()
+    for name, ending in (("first", None), ("second", "completed")):
+        lease = await journal.begin(run)
+        with lease.trail.followed(), lease.trail.step(name, name):
+            trail.say({"level": "warning", "event": "odd \0 text"})
+        await journal.settle(Settlement(lease, ending=ending, told=bool(ending), wait=None if ending else 0.0))
+    found = await trails(pool, run)
+    assert names(found) == [(1, 0, ["first"]), (2, 0, ["second"])]
+    assert [line["event"] for line in found[0][2]["lines"]] == ["odd  text"]
+    order = "SELECT t.begun_at >= r.begun_at AND t.begun_at + make_interval(secs => seconds) <= clock_timestamp() "
+    joined = (
+        "FROM journal.trails AS t JOIN journal.runs AS r USING (function, fingerprint, input_id) WHERE input_id = $1"
+    )
+    assert {row[0] for row in await pool.fetch(order + joined, run.key.input_id)} == {True}
+
+
+async def test_a_long_attempt_can_be_watched_and_one_whose_worker_died_keeps_what_it_had_done(pool: Pool):
+    dying, next_owner, run = Journal(pool, lease=0.2), Journal(pool), asked()
+    lease = await dying.begin(run)
+    with lease.trail.step("download", "download"):
+        await dying.renew()
+        [(_, _, seen)] = await trails(pool, run)
+        assert seen["steps"][0]["seconds"] is None
+    await dying.renew()
+    await asyncio.sleep(0.3)
+    second = await next_owner.begin(run)
+    with second.trail.step("again", "again"):
+        pass
+    with lease.trail.step("too late", "too late"):
+        pass
+    await dying.renew()
+    assert not await dying.settle(Settlement(lease, ending="completed", told=True))
+    await next_owner.settle(Settlement(second, ending="completed", told=True))
+    assert names(await trails(pool, run)) == [(1, 0, ["download"]), (1, 1, ["again"])]
+
+
+async def test_a_trail_goes_after_a_fortnight(pool: Pool):
+    journal, runs = Journal(pool), [asked(), asked()]
+    for run in runs:
+        lease = await journal.begin(run)
+        with lease.trail.step("download", "download"):
+            pass
+        await journal.settle(Settlement(lease, ending="completed", told=True))
+    older = "UPDATE journal.trails SET begun_at = begun_at - interval '15 days' WHERE input_id = $1"
+    await pool.execute(older, runs[0].key.input_id)
+    await journal.prune()
+    assert [len(await trails(pool, run)) for run in runs] == [0, 1]

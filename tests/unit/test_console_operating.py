@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -15,10 +16,11 @@ from chronos.api import wishes
 from chronos.api.forms import Run
 from chronos.api.problems import Refused
 from chronos.api.system_forms import Bytes, Entry, Group, LetterGroup, LogEvent, Stage, Standing, Timeline
+from chronos.api.trails import Line, Step, Steps, Trail
 from chronos.cli.root import app
 from chronos.conditions import all_hold, condition
 from chronos.console import acting, failures, letters, rewinding
-from chronos.console.tracing import WIDTH, Bar, picture
+from chronos.console.tracing import PARTS, WIDTH, Bar, picture
 from chronos.letters import FIELDS
 from chronos.offsets import Earliest, Shift
 from chronos.plans import PlanIsStale
@@ -142,12 +144,15 @@ def event(at: datetime) -> LogEvent:
     )  # fmt: skip
 
 
-def stage(began: float, ended: float | None, *entries: Entry, given: float | None = 0.0) -> Stage:
+def stage(
+    began: float, ended: float | None, *entries: Entry, given: float | None = 0.0, trails: Sequence[Trail] = ()
+) -> Stage:
     return Stage(
         function="f", fingerprint="1", state="running" if ended is None else "completed", attempts=1, crashes=0,
         waited_seconds=None if given is None else began - given, began_at=after(began),
         ended_at=None if ended is None else after(ended), seconds=None if ended is None else ended - began,
         next_attempt_at=None, errors=[], input=None if given is None else event(after(given)), entries=list(entries),
+        trails=list(trails),
     )  # fmt: skip
 
 
@@ -177,6 +182,53 @@ def test_what_goes_on_ends_now_and_what_is_quick_is_seen():
     last = drawn.rows[1].bars[-1]
     assert last.x + last.width == WIDTH
     assert drawn.rows[1].says == "f: goes on"
+
+
+def step(number: int, at: float, seconds: float | None, error: str | None = None, kind: str = "transcribe") -> Step:
+    return Step(
+        number=number, name=kind, kind=kind, at=after(at), seconds=seconds, error=error, bought=0, remembered=0
+    )  # fmt: skip
+
+
+def attempt(*steps: Step, began: float = 0.0, beyond: Sequence[Steps] = (), lines: Sequence[Line] = ()) -> Trail:
+    return Trail(
+        attempt=1, crashes=0, began_at=after(began), seconds=8, steps=list(steps), beyond=list(beyond),
+        lines=list(lines), left_out=0,
+    )  # fmt: skip
+
+
+def line(number: int | None) -> Line:
+    return Line(at=after(1), level="info", event="said", step=None, number=number, named={})
+
+
+def test_a_step_has_a_bar_on_the_scale_of_the_run_and_its_own_lines():
+    steps = (step(1, 2, 3), step(2, 5, 1, "Busy"))
+    drawn = picture(timeline(stage(0, 10, trails=[attempt(*steps, lines=[line(1), line(None)])])), after(100))
+    [tried] = drawn.rows[0].attempts
+    assert [part.bar for part in tried.parts] == [Bar("step", 200, 300), Bar("bad", 500, 100)]
+    assert [[one.number for one in lines] for lines in (tried.parts[0].lines, tried.parts[1].lines, tried.lines)] == [
+        [1], [], [None],
+    ]  # fmt: skip
+
+
+def test_a_step_that_goes_on_is_drawn_to_now_and_that_of_a_dead_worker_to_when_it_was_last_seen():
+    dead, alive = attempt(step(1, 0, None)), attempt(step(1, 10, None), began=10)
+    drawn = picture(timeline(stage(0, None, trails=[dead, alive])), after(40))
+    first, second = (tried.parts[0].bar for tried in drawn.rows[0].attempts)
+    assert (first.x, first.width) == (0, 200)
+    assert (second.x, second.width) == (250, 750)
+
+
+def test_of_many_steps_those_are_drawn_that_say_something_and_the_others_are_summed_up():
+    steps = [step(n, n / 100, 0.5) for n in range(1, 200)] + [step(200, 3, 1, "Busy")]
+    before = Steps(kind="transcribe", count=100, failed=2, seconds=60, longest=7)
+    drawn = picture(timeline(stage(0, 10, trails=[attempt(*steps, beyond=[before], lines=[line(150)])])), after(10))
+    [tried] = drawn.rows[0].attempts
+    numbers = [part.step.number for part in tried.parts]
+    assert numbers == [*range(1, PARTS - 1), 150, 200]
+    [others] = tried.others
+    assert (others.count, others.failed, others.longest) == (100 + 200 - PARTS, 2, 7)
+    assert others.seconds == 60 + (200 - PARTS) * 0.5
 
 
 def test_a_run_that_waits_for_its_turn_has_no_bars():

@@ -18,6 +18,7 @@ VIDEO = {
     "durationSeconds": 70.0,
     "language": "en",
     "status": "failed",
+    "held": None,
     "costMicroUsd": 0,
     "error": {"message": "no sound"},
 }

@@ -91,6 +91,31 @@ def test_a_paid_call_is_there_once_and_what_was_remembered_beside_it() -> None:
     assert one.state == "running"
 
 
+def trail(began: float, told: dict[str, Any], **more: Any) -> dict[str, Any]:
+    row = {"function": "transcribe-video", "fingerprint": "abc", "input_id": INPUT, "attempt": 1, "crashes": 0}
+    return row | {"begun_at": after(began), "seconds": 4.0, "trail": json.dumps(told)} | more
+
+
+def test_a_stage_tells_the_steps_of_each_attempt_and_what_was_logged_in_them() -> None:
+    fetched = {"name": "download", "at": 0.5, "seconds": 2.0, "error": "ObjectMissing"}
+    heard = {"name": "transcribe", "at": 0.1, "seconds": None, "bought": 1}
+    line = {"at": 1.0, "level": "warning", "event": "odd", "step": "download", "number": 1, "named": {"why": "dust"}}
+    first, second = trail(0, {"steps": [fetched], "lines": [line]}), trail(5, {"steps": [heard]}, attempt=2)
+    of_another = trail(5, {"steps": []}, input_id=RUN)
+    [one] = draw([stage()], [], [], [first, second, of_another]).stages
+    assert [(tried.attempt, tried.began_at) for tried in one.trails] == [(1, after(0)), (2, after(5))]
+    [step], [said] = one.trails[0].steps, one.trails[0].lines
+    assert (step.number, step.kind, step.at, step.seconds) == (1, "download", after(0.5), 2.0)
+    assert (step.error, step.bought, step.remembered) == ("ObjectMissing", 0, 0)
+    assert (said.at, said.event, said.number, said.named) == (after(1), "odd", 1, {"why": "dust"})
+    assert (one.trails[1].steps[0].seconds, one.trails[1].steps[0].bought) == (None, 1)
+
+
+def test_a_run_of_before_there_were_trails_is_drawn_without() -> None:
+    [one] = draw([stage()], [], [REQUEST]).stages
+    assert one.trails == []
+
+
 def test_long_things_are_cut_bytes_are_counted_and_secrets_hidden() -> None:
     shown = showing.payload(
         FunctionFailed(
