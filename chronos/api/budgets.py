@@ -11,8 +11,8 @@ from pydantic import Field
 from chronos import budgeting, operations
 from chronos.api.forms import Form
 from chronos.api.problems import RESPONSES
-from chronos.api.reading import Name
-from chronos.api.resources import Has, Operating, Reading
+from chronos.api.reading import Creator, Name
+from chronos.api.resources import Has, Operating, Reading, whose
 from chronos.api.wishes import SEEN, Wish
 from streams.budgets import EVERYBODY, Budgets
 from streams.budgets import Budget as Known
@@ -42,9 +42,9 @@ class Limit(Wish):
 
 
 @router.get("/budgets")
-async def budgets(has: Has, key: Reading) -> Budgeted:
-    """The budgets that are set, and who is held by one. A key of one creator sees his."""
-    return Budgeted(budgets=[_form(one) for one in await Budgets(has.pool).all(key.creator)])
+async def budgets(has: Has, key: Reading, creator: Creator = None) -> Budgeted:
+    """The budgets that are set, and who is held by one; of one creator, what counts for him."""
+    return Budgeted(budgets=[_form(one) for one in await Budgets(has.pool).all(whose(key, creator))])
 
 
 @router.put("/budgets")

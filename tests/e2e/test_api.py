@@ -153,6 +153,7 @@ LISTS = {  # they show a bound key what is of its creator; with what they are as
     "/v1/usage/sums": "",
     "/v1/failures": "",
     "/v1/failures/groups": "",
+    "/v1/budgets": "",
 }
 ANYBODY = {"/v1/asyncapi.json", "/v1/health", "/v1/readiness"}
 NOBODYS = ("/schemas", "/subjects", "/config", "/mode")  # the registry has nothing of any creator
@@ -193,6 +194,7 @@ async def theirs(stack: Stack, keyed: httpx.AsyncClient, tmp_path_factory: pytes
         await produce(stack, request(b'{"videoId": "private-half", "creatorId": "creator-0"}'))
         [letter, *_] = await hands.dead_letters(1)
     boss = {"Authorization": "Bearer boss"}
+    (await keyed.put("/v1/budgets/creator-0", json={"microUsd": None}, headers=boss)).raise_for_status()
     operation = (await keyed.post("/v1/retries", json={}, headers=boss)).json()["id"]
     letters = f"{letter.partition}@{letter.offset}"
     names = {"creator": "creator-0", "video": "private-0", "run_id": sent.run_id, "letter": letters}
