@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -228,7 +229,22 @@ class Topics:
                 made.append(name)
             elif not _is(error, KafkaError.TOPIC_ALREADY_EXISTS):
                 raise error
+        if made:
+            self._until_known(made)
         return made
+
+    def _until_known(self, names: Sequence[str]) -> None:
+        """The controller has made them. The brokers hear of it a moment later, and deny them until then."""
+        deadline = time.monotonic() + 30
+        while True:
+            try:
+                self.ids(names)
+            except TopicsMissing:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.02)
+            else:
+                return
 
     def ids(self, names: Iterable[str]) -> dict[str, tuple[str, int]]:
         """The UUID and the number of partitions of each topic.

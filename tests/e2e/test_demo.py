@@ -102,7 +102,18 @@ def test_doctor_is_content_with_the_demos_stack(home: Path, running: Info) -> No
 
 def test_json_has_the_names_that_programs_rely_on(home: Path, running: Info) -> None:
     status = json.loads(chronos(home, "status", "how-tides-work", "--json").stdout)
-    names = ["videoId", "creatorId", "runId", "status", "title", "durationSeconds", "language", "costMicroUsd", "error"]
+    names = [
+        "videoId",
+        "creatorId",
+        "runId",
+        "status",
+        "held",
+        "title",
+        "durationSeconds",
+        "language",
+        "costMicroUsd",
+        "error",
+    ]
     assert list(status) == names
     assert status["language"] == "en"
     transcript = json.loads(chronos(home, "transcript", "how-tides-work", "--json").stdout)

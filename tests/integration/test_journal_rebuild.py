@@ -94,7 +94,7 @@ async def the_run(pool: Pool) -> dict[str, Any]:
 
 async def test_a_result_comes_back_under_the_call_that_bought_it(pool: Pool):
     found = await recover(pool, PIECE, USAGE)
-    assert found == {"deleted": 0, "spends": 1, "results": 1, "runs": 1, "choices": 0, "cancelled": 0}
+    assert found == {"deleted": 0, "spends": 1, "results": 1, "runs": 1, "choices": 0, "cancelled": 0, "budgets": 0}
     (paid,) = await pool.fetch("SELECT * FROM journal.paid")
     assert (paid["key"], bytes(paid["result"]), str(paid["token"])) == ("key", b'{"text":"x"}', CALL)
     (spend,) = await pool.fetch("SELECT * FROM journal.spends")
