@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.made
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo dev test test-long faults check format bench bench-engine bench-consume bench-rebuild bench-serving lock clean
+.PHONY: help install demo dev test test-long contract faults check format bench bench-engine bench-consume bench-rebuild bench-serving bench-hour bench-extract bench-words lock clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -40,6 +40,9 @@ test-long: $(STAMP) ## the long ones, one at a time, and a rebuild of a long log
 	$(BIN)/python -m pytest -m long --durations=0 -vv --no-header
 	-$(BIN)/python -m benchmarks.rebuilding --videos 10000 --also 1000 # its goals are aims: see docs/benchmarks.md
 
+contract: $(STAMP) ## what every store, speech model and embedding model keeps to, each adapter by its name
+	$(BIN)/python -m pytest -vv --no-header tests/contract
+
 FAULTS ?= 60
 VIDEOS ?= 400
 SEED ?= 1
@@ -64,6 +67,9 @@ bench: $(STAMP) ## the benchmarks, with machine and date
 	$(BIN)/python -m benchmarks.consuming
 	$(BIN)/python -m benchmarks.recovery
 	-$(BIN)/python -m benchmarks.serving # its goals are aims: see docs/benchmarks.md
+	-$(BIN)/python -m benchmarks.hour # as are these
+	-$(BIN)/python -m benchmarks.extracting
+	$(BIN)/python -m benchmarks.words
 
 bench-engine: $(STAMP) ## the engine alone: latency, throughput, and where the time goes
 	$(BIN)/python -m benchmarks.engine
@@ -77,6 +83,15 @@ bench-consume: $(STAMP) ## a function that does nothing beside plain aiokafka, a
 
 bench-serving: $(STAMP) ## how soon the API and the pages answer with 100,000 videos in the tables: VIDEOS_SERVED=100000
 	$(BIN)/python -m benchmarks.serving --videos $(or $(VIDEOS_SERVED),100000)
+
+bench-hour: $(STAMP) ## an hour of speech with a provider that takes 2 s a segment, beside its floor
+	$(BIN)/python -m benchmarks.hour
+
+bench-extract: $(STAMP) ## an hour's sound out of its file, beside the ffmpeg command: FILE=lecture.mp4
+	$(BIN)/python -m benchmarks.extracting $(if $(FILE),--file $(FILE))
+
+bench-words: $(STAMP) ## the word error rate of the local model on recordings of people
+	$(BIN)/python -m benchmarks.words
 
 lock: $(STAMP) ## pins the dependencies anew
 	$(BIN)/uv pip compile -q pyproject.toml --all-extras --universal --python-version 3.11 --generate-hashes --no-header -o requirements.lock

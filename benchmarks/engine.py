@@ -21,11 +21,13 @@ from typing import Any
 import psutil
 
 from benchmarks import floor
+from benchmarks.fast_worker import DIMENSIONS, SPACE
 from chronos import app
 from chronos.config import Settings
 from chronos.devstack.home import Info
 from chronos.devstack.stack import Beside, DevStack
 from chronos.sending import Sender, sender
+from schemas.spaces import SpaceActivated, SpaceRegistered
 from schemas.topics import TOPICS
 from schemas.transcription import TranscribeRequested
 from streams.kafka import Cluster, Topics
@@ -39,6 +41,13 @@ async def request(send: Sender, n: int, run: str) -> None:
     await send.send(
         TranscribeRequested(video_id=video, creator_id=f"creator-{n % CREATORS}", storage_path=f"{video}.mp4")
     )
+
+
+async def activate(send: Sender) -> None:
+    """So that the projection has to decide what search uses, as it does everywhere."""
+    model, _ = SPACE.split("/")
+    await send.send(SpaceRegistered(space=SPACE, model=model, dimensions=DIMENSIONS, by="bench", why="its videos"))
+    await send.send(SpaceActivated(space=SPACE, by="bench", why="its videos"))
 
 
 async def completed(pool: Pool, run: str, count: int, poll: float, patience: float = 120.0) -> float:
@@ -100,6 +109,7 @@ class Meter:
 async def measure(settings: Settings, info: Info, videos: int) -> None:
     ids = await app.topic_ids(settings)
     async with app.projection_pool(settings) as pool, sender(app.cluster(settings), ids, "bench") as send:
+        await activate(send)
         await throughput(send, pool, 100, "warm")
         idle = sorted(await latency(send, pool, 50))
         meter = Meter(info)

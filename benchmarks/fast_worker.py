@@ -10,28 +10,32 @@ import json
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
 from agents.chunker import Chunking
-from agents.ports import Audio, Fetched, Segment
+from agents.ports import Audio, Fetched, Hearing, Media, Segment, Spaces
 from benchmarks import profiled
 from chronos import app
 from chronos.config import Settings
 from chronos.folding import run_projection
 from chronos.pipeline import FUNCTIONS
+from chronos.working import fitted
 from schemas.transcription import TranscriptSegment
 from streams import postgres
 from streams.faust_worker import WorkerSettings
+from streams.garbage import keep_what_is_here
 from streams.stage import Answer
 from streams.worker import Staff, Worker
 
 TEXT = " ".join(["words of a lecture that says nothing but has the length of one."] * 100)  # 6.5 KB, 1,300 words
 CHUNKING = Chunking(shortest=200, aim=300, longest=400, overlap=50)  # 5 chunks
 DIMENSIONS = 1536
+SPACE = f"fast/{DIMENSIONS}"
 
 
 class FastScratch:
@@ -46,12 +50,13 @@ class FastStorage:
 
 
 class FastMedia:
-    async def extract_audio(self, source: Fetched, room: Path) -> Audio:
+    async def extract_audio(self, source: Fetched, room: Path, language: str | None = None) -> Audio:
         return Audio(source, source.file, "aac", 45.0, ((0.0, 45.0),), (), "none")
 
 
 class FastSpeech:
-    provider, model, usage = "nowhere", "fast", "audioSeconds"
+    provider, model, context = "nowhere", "fast", 0
+    usage: Literal["audioSeconds"] = "audioSeconds"
 
     def quote(self, arguments: Sequence[Segment]) -> tuple[float, int]:
         return 0.0, 0
@@ -75,7 +80,8 @@ class FastHearing:
 
 
 class FastEmbedder:
-    provider, model, usage, space = "nowhere", "fast", "inputTokens", f"fast/{DIMENSIONS}"
+    provider, model, space = "nowhere", "fast", SPACE
+    usage: Literal["inputTokens"] = "inputTokens"
 
     def __init__(self) -> None:
         self._chance, self._calls = np.random.default_rng(7), 0
@@ -91,22 +97,44 @@ class FastEmbedder:
         vectors = self._chance.standard_normal((len(arguments), DIMENSIONS), dtype=np.float32)
         return [Answer(vector.tobytes(), 300, 6) for vector in vectors]
 
+    def surplus(self, text: str) -> int:
+        return 0
+
+
+class FastSpaces:
+    def __init__(self) -> None:
+        self._embedder = FastEmbedder()
+
+    async def in_use(self, wanted: str | None) -> list[str]:
+        return [SPACE]
+
+    def counter(self, space: str) -> Callable[[str], int] | None:
+        return None
+
+    async def embedder(self, space: str) -> FastEmbedder:
+        return self._embedder
+
 
 async def work(settings: Settings, stop: asyncio.Event) -> None:
+    media: Media = FastMedia()  # named with their ports' types: what a port gains is missed here before it runs
+    hearing: Hearing = FastHearing()
+    spaces: Spaces = FastSpaces()
     adapters: dict[str, object] = {
         "scratch": FastScratch(),
         "storage": FastStorage(),
-        "media": FastMedia(),
-        "hearing": FastHearing(),
-        "embedder": FastEmbedder(),
+        "media": media,
+        "hearing": hearing,
+        "spaces": spaces,
         "chunking": CHUNKING,
         "transcripts": None,
         "catalogue": None,
         "notifier": None,
+        "erasure": None,
+        "webhooks": None,
     }
     pool = await postgres.connect(settings.database(), most=8)
     worker = Worker(
-        [Staff(f, {port: adapters[port] for port in f.ports}, "") for f in FUNCTIONS],
+        [Staff(fitted(settings, f), {port: adapters[port] for port in f.ports}, "") for f in FUNCTIONS],
         cluster=app.cluster(settings),
         pool=pool,
         consumers=WorkerSettings(bootstrap=settings.kafka(), security={}),
@@ -117,6 +145,7 @@ async def work(settings: Settings, stop: asyncio.Event) -> None:
 
 
 def _ready() -> None:
+    keep_what_is_here()
     Path(os.environ["READY_FILE"]).touch()
 
 

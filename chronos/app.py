@@ -6,8 +6,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
 
-from chronos.adapters.routed_storage import RoutedStorage
 from chronos.config import Settings
 from chronos.embedders import Embedders
 from chronos.pipeline import FUNCTIONS
@@ -17,6 +17,9 @@ from streams.codec import Codec
 from streams.kafka import Cluster, Topics
 from streams.reading import LogScan, committed
 from streams.stage import Function
+
+if TYPE_CHECKING:
+    from chronos.adapters.routed_storage import RoutedStorage
 
 __all__ = [
     "cluster",

@@ -24,7 +24,6 @@ WINDOW = 2
 
 FLAT = 0.01  # a dip that is less deep is rounding: the same text said twice differs by more
 NEAREST = 10_000  # milliseconds; YouTube takes no shorter chapter
-LEAST = 3  # YouTube takes no fewer
 TITLE = 3  # words
 LONG = 8  # letters; above it a word is as rare as it can be
 _WORD = re.compile(r"[^\W\d_](?:[\w'’-]*\w)?")

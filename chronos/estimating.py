@@ -13,8 +13,8 @@ from agents.ports import Audio, Fetched
 from chronos.adapters.media import Limits, PyAvMedia
 from chronos.config import Settings
 from chronos.failures import TOKENS_A_SECOND
+from chronos.fitting import cutting
 from chronos.prices import per_million_tokens, per_minute
-from chronos.working import cutting
 
 
 @dataclass(frozen=True)

@@ -10,12 +10,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from chronos.captions import Cue, captions
-from chronos.chapters import Chapter
 from chronos.pieces import Piece, joined, pieces, width
 from schemas.transcription import TranscriptSegment
+
+if TYPE_CHECKING:
+    from chronos.chapters import Chapter
 
 PARAGRAPH = 400  # letters from which the next sentence begins another
 SILENCE = 2_000  # milliseconds; so does what is said after it

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from chronos import queries
-from chronos.chapters import LEAST, Chapter, Embedded, chapters
 from chronos.export_formats import KINDS, Format, Spoken
 from chronos.pieces import pieces
 from schemas.transcription import TranscriptSegment
 from streams.postgres import Pool
+
+if TYPE_CHECKING:
+    from chronos.chapters import Chapter
+
+LEAST = 3  # chapters; YouTube takes no fewer
 
 
 class TooFewChapters(Exception):
@@ -51,7 +57,6 @@ async def spoken(pool: Pool, video_id: str, creator_id: str | None, least: int =
     video, row = await queries.newest_transcript(pool, video_id, creator_id)
     vectors = await pool.fetch(queries.SQL["served_vectors"], video["creatorId"], video_id)
     segments = [TranscriptSegment.model_validate(one) for one in json.loads(row["segments"])]
-    chunks = [Embedded(one["start_seconds"], one["end_seconds"], one["embedding"]) for one in vectors]
     return Spoken(
         creator_id=video["creatorId"],
         video_id=video_id,
@@ -60,9 +65,12 @@ async def spoken(pool: Pool, video_id: str, creator_id: str | None, least: int =
         duration=row["duration_seconds"],
         model=row["model"],
         segments=segments,
-        chapters=await asyncio.to_thread(_chapters, chunks, segments, least),
+        chapters=await asyncio.to_thread(_chapters, vectors, segments, least),
     )
 
 
-def _chapters(chunks: list[Embedded], segments: list[TranscriptSegment], least: int) -> list[Chapter]:
+def _chapters(vectors: Sequence[Any], segments: list[TranscriptSegment], least: int) -> list[Chapter]:
+    from chronos.chapters import Embedded, chapters  # with numpy, 0.2 s that a server need not wait for at its start
+
+    chunks = [Embedded(one["start_seconds"], one["end_seconds"], one["embedding"]) for one in vectors]
     return chapters(chunks, pieces(segments), least)

@@ -18,10 +18,10 @@ from chronos import app, cancelling, operations, sides, spaces
 from chronos.adapters.projected_spaces import BELIEVED
 from chronos.config import Settings
 from chronos.embedders import parts_of
+from chronos.fitting import chunking
 from chronos.pipeline import EVENTS
 from chronos.sending import Sender, Sent, sender
 from chronos.switching import lag_of
-from chronos.working import chunking
 from schemas.batch import EmbeddingsBatchReprocess, VideoFilter
 from schemas.transcription import Transcript
 from streams.identity import Place, emitted_run, record_id

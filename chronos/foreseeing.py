@@ -16,7 +16,7 @@ from chronos.adapters.log_transcripts import LogTranscripts
 from chronos.adapters.projected_spaces import ProjectedSpaces
 from chronos.config import Settings
 from chronos.embedders import Embedders
-from chronos.working import ModelOfEach, chunking, cutting, fitted, shape
+from chronos.fitting import ModelOfEach, chunking, cutting, fitted, shape
 from schemas.transcription import AudioExtracted
 from streams.codec import Codec, Received, Undecodable
 from streams.erasing import Eraser

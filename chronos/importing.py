@@ -17,12 +17,12 @@ from agents.generate_embeddings import generate_embeddings
 from chronos import app, imported, old_system, operations, plans, spaces
 from chronos.config import Settings
 from chronos.embedders import NoSuchSpace
+from chronos.fitting import shape
 from chronos.imported import Ways
 from chronos.journal_rebuild import kept
 from chronos.old_system import Names, OldVideo
 from chronos.pipeline import FUNCTIONS
 from chronos.sending import sender
-from chronos.working import shape
 from streams import postgres
 from streams.codec import Received
 from streams.journal import prepare

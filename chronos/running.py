@@ -10,6 +10,7 @@ from chronos.config import Settings
 from chronos.folding import run_projection
 from chronos.pipeline import FUNCTIONS
 from streams import postgres
+from streams.garbage import keep_what_is_here
 from streams.kafka import BrokerAway
 from streams.stage import Function
 
@@ -27,15 +28,20 @@ async def run(
     """
     if not await _found(settings, stop):
         return
+
+    def begun() -> None:
+        keep_what_is_here()
+        ready()
+
     parts = []
     if functions:
         from chronos.working import (
             run_worker,
         )  # Faust, the media and the AI client: 2 s that a projection need not wait
 
-        parts.append(run_worker(settings, functions, stop, (lambda: None) if projection else ready))
+        parts.append(run_worker(settings, functions, stop, (lambda: None) if projection else begun))
     if projection:
-        parts.append(run_projection(settings, stop, ready))
+        parts.append(run_projection(settings, stop, begun))
     tasks = [asyncio.create_task(part) for part in parts]
     await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     stop.set()

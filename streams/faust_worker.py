@@ -7,25 +7,21 @@ import tempfile
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import partial
 from importlib.util import find_spec
 from typing import Any
 
 import faust
 import structlog
-from faust.types import Message
+from faust.tables import TableManager
 from yarl import URL
 
 from streams.faust_consumer import SafeConsumer, SafeTransport
-from streams.journal import Rewind
 from streams.progress import Progress
-from streams.record import Record
 from streams.runner import Runner
 
 log = structlog.get_logger()
 
 QUIET = 30.0  # seconds between two lines of the same kind
-BUFFER = 4096  # events between the consumer and the agent, which hands them on without waiting
 
 
 @dataclass(frozen=True)
@@ -47,8 +43,16 @@ class WorkerSettings:
     scratch: str = field(default_factory=tempfile.gettempdir)  # Faust wants a directory; it writes nothing there
 
 
+class _NoTables(TableManager):
+    """Starts at once. Faust's own waits for a second, at each start, for tables to be declared: we have none."""
+
+    async def on_start(self) -> None:
+        await self._update_channels()  # says that all tables there are: the consumer waits for that
+        await self.recovery.start()
+
+
 class FunctionApp(faust.App):
-    """The Faust app of one function: it hands every record to the runner, which acks it when it is done."""
+    """The Faust app of one function: its consumer hands every record to the runner, which acks it when it is done."""
 
     def __init__(
         self, runner: Runner, progress: Progress, group: str, topics: Iterable[str], settings: WorkerSettings
@@ -60,6 +64,7 @@ class FunctionApp(faust.App):
             store="memory://",
             datadir=settings.scratch,
             web_enabled=False,
+            TableManager=_NoTables,
             topic_disable_leader=True,
             topic_allow_declare=False,
             key_serializer="raw",
@@ -72,13 +77,12 @@ class FunctionApp(faust.App):
             broker_commit_interval=settings.commit_interval,
             broker_max_poll_interval=365 * 24 * 3600.0,  # client-side only: an idle member past it never rejoins
             stream_wait_empty=False,
-            stream_buffer_maxsize=BUFFER,
             **settings.security,
         )
         self.transport = SafeTransport([url], self)
         self._runner, self._progress, self._drain = runner, progress, settings.drain
         topic = self.topic(*topics, key_serializer="raw", value_serializer="raw")
-        self.agent(topic, name="take")(self._take)
+        self.agent(topic, name="take")(_nothing)
 
     def _new_consumer(self) -> SafeConsumer:
         consumer: SafeConsumer = super()._new_consumer()  # type: ignore[assignment]  # our transport makes it
@@ -89,28 +93,11 @@ class FunctionApp(faust.App):
         consumer: SafeConsumer = self.consumer  # type: ignore[assignment]  # our transport makes it
         return consumer
 
-    async def _take(self, stream: Any) -> None:
-        consumer = self.safe_consumer()
-        ledger = consumer.ledger
-        async for event in stream.noack().events():
-            message = event.message
-            event.ack()  # Faust's own books; the ledger decides what is committed
-            if ledger.is_current(message.tp, message.checksum):
-                standing = consumer.standings[message.tp]
-                done = partial(ledger.done, message.tp, message.offset, message.checksum)
-                self._runner.submit(_record(message), done, Rewind(standing.number, standing.reemit))
 
-
-def _record(message: Message) -> Record:
-    return Record(
-        message.topic,
-        message.partition,
-        message.offset,
-        int(message.timestamp * 1000),
-        message.key,
-        message.value,
-        tuple(message.headers or ()),  # type: ignore[arg-type]  # pairs, as aiokafka gives them
-    )
+async def _nothing(stream: Any) -> None:
+    """Faust subscribes to what its agents read. The consumer hands the records to the runner before they come here."""
+    async for _ in stream:
+        raise AssertionError("a record came past the runner: SafeConsumer._drain_messages is not what reads")
 
 
 def assert_fast_faust() -> None:

@@ -8,7 +8,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import structlog
-from aiokafka.partitioner import murmur2
 from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicCollection
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]  # it is there
 
@@ -78,7 +77,7 @@ class Outbox:
                     "enable.idempotence": True,
                     "partitioner": "murmur2_random",  # librdkafka's own differs from Java's and aiokafka's
                     "compression.type": "zstd",
-                    "linger.ms": 2,  # below 1 a request a record; above 5 an idle video feels it ten times over
+                    "linger.ms": 0,  # a request has one partition: what is said at once goes to others, and shares none
                     "message.max.bytes": 8 * 1024 * 1024,
                     "queue.buffering.max.kbytes": 512 * 1024,
                     "message.timeout.ms": 0,  # a broker that is away is waited for
@@ -179,6 +178,8 @@ def _stored(message: Message) -> Stored:
 def partitions_of(key: bytes, first: int, now: int) -> set[int]:
     """Where records of a key stand in a topic that had `first` partitions once and has `now`: as the producer above and
     Java's choose."""
+    from aiokafka.partitioner import murmur2  # with all of aiokafka: the server and the projection need no more of it
+
     return {(murmur2(key) & 0x7FFFFFFF) % count for count in range(min(first, now), now + 1)}
 
 

@@ -20,6 +20,8 @@ log = structlog.get_logger()
 
 PROGRESS_LOOK = 1.0  # seconds: as long as a rewind may wait to be seen
 BEGIN = 5.0  # seconds for the database to say where to begin; then the consumer is polled, and asks again
+GATHER = 0.01  # seconds for a transaction's records to come, once there are many: it is a dozen statements for each few
+MANY = 20  # records in the transaction before; fewer are folded at once, so that a video alone waits for nothing
 MOST = 500  # records a transaction: below 100 the commits cost more than the rows; above 1,000 a reader waits for locks
 
 
@@ -35,6 +37,7 @@ class Projector:
         self._new: set[Place] = set()  # ours, and nothing is fetched of them before it is known where they begin
         self._expected: dict[Place, int | None] = {}  # of the others
         self._next_look = 0.0
+        self._last = 0  # records in the last batch
         self._consumer = Consumer(
             cluster.settings(
                 {
@@ -71,17 +74,19 @@ class Projector:
             await asyncio.to_thread(self._consumer.close)
 
     def _poll(self) -> list[Record]:
-        """What there is now, or the first that comes within half a second."""
+        """What there is now, or the first that comes within half a second. While there is much, it gathers."""
         first = self._consumer.poll(0.5)
+        gather, self._last = GATHER if self._last >= MANY else 0, 0
         if first is None:
             return []
         records = []
-        for message in (first, *self._consumer.consume(MOST - 1, 0)):
+        for message in (first, *self._consumer.consume(MOST - 1, gather)):
             if error := message.error():
                 if error.code() not in (KafkaError._PARTITION_EOF, KafkaError._ALL_BROKERS_DOWN, KafkaError._TRANSPORT):
                     log.warning("consumer", error=error.str())
                 continue
             records.append(to_record(message))
+        self._last = len(records)
         return records
 
     async def _go_where_it_is_wanted(self) -> None:

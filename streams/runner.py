@@ -12,6 +12,7 @@ from schemas.avro import Undecodable
 from streams import metrics
 from streams.alone import Company
 from streams.attempt import Workplace, process
+from streams.codec import Received
 from streams.deadletter import dead_letter
 from streams.journal import NO_REWIND, Rewind
 from streams.kafka import DeliveryFailed
@@ -35,6 +36,7 @@ class Job:
     rewind: Rewind = NO_REWIND
     behind: bool = False  # reprocessing: after everybody's live work
     lane: str = ""
+    received: Received | None = field(default=None, repr=False)  # while it is submitted; what waits costs bytes only
     dropped: bool = False
     task: asyncio.Task[None] | None = field(default=None, repr=False)
 
@@ -84,8 +86,9 @@ class Runner:
         if not self._work.function.accepts(received.event):
             self._finish(job)
             return job
-        job.lane = received.event.owner() or ""
+        job.lane, job.received = received.event.owner() or "", received
         self._queue(job)
+        job.received = None
         if job.task is None:
             self._unseen.append((received.id, job))
             if self._looking is None:
@@ -111,7 +114,7 @@ class Runner:
                 self._fill_in(wait)
                 return
             else:
-                self._start(job, self._turn(job))
+                self._start(job, self._turn(job, job.received or self._work.codec.read(job.record)))
 
     def _fill_in(self, seconds: float) -> None:
         if self._refill is None:
@@ -139,10 +142,10 @@ class Runner:
     def _start(self, job: Job, work: Coroutine[None, None, None]) -> None:
         job.task = asyncio.create_task(work)
 
-    async def _turn(self, job: Job) -> None:
-        """One turn of a job in its lane. What was decoded at its arrival was let go of: waiting costs bytes only."""
+    async def _turn(self, job: Job, received: Received) -> None:
+        """One turn of a job in its lane."""
         try:
-            outcome = await self._process(job)
+            outcome = await self._process(job, received)
             if isinstance(outcome, Rest):  # before its place is another's
                 self._rest(job, outcome.seconds)
         finally:
@@ -157,8 +160,7 @@ class Runner:
             case Alone():
                 self._back(job)
 
-    async def _process(self, job: Job) -> Outcome:
-        received = self._work.codec.read(job.record)
+    async def _process(self, job: Job, received: Received) -> Outcome:
         async with self._company.beside():
             if self._closing:  # it waited behind one that was alone
                 return Aside(0.0)

@@ -60,17 +60,18 @@ class Telling:
     def __init__(self, speaker: Speaker, received: Received, outbox: Outbox, may_speak: Callable[[], bool]) -> None:
         self._speaker, self._received, self._outbox, self._may_speak = speaker, received, outbox, may_speak
         self._pending: list[asyncio.Future[Stored]] = []
-        self._paid_pending = False
+        self._paid: list[asyncio.Future[Stored]] = []  # those of them that carry paid results
         self.carried: set[str] = set()  # keys of the paid results that were told
 
     async def tell(self, event: Event) -> None:
         """Sends an event. Its delivery is awaited by `flush`, or before the first fact that is drawn from it."""
-        if keys := event.paid_keys():
-            self._paid_pending = True
+        if not (keys := event.paid_keys()) and self._paid:
+            paid, self._paid = self._paid, []
+            await asyncio.gather(*paid)
+        sent = self._send(event, self._id(event), self._run(event))
+        if keys:
+            self._paid.append(sent)
             self.carried.update(keys)
-        elif self._paid_pending:
-            await self.flush()
-        self._send(event, self._id(event), self._run(event))
 
     def tell_spend(self, spend: Spend) -> None:
         """Sends the usage of a paid call, which is named by the call, whoever sends it."""
@@ -84,16 +85,18 @@ class Telling:
         Raises:
             TooLarge, DeliveryFailed: a record was refused.
         """
-        pending, self._pending, self._paid_pending = self._pending, [], False
+        pending, self._pending, self._paid = self._pending, [], []
         if pending:
             await asyncio.gather(*pending)
 
-    def _send(self, event: Event, id: str, run_id: str) -> None:
+    def _send(self, event: Event, id: str, run_id: str) -> asyncio.Future[Stored]:
         if not self._may_speak():
             raise Fenced
         envelope = self._speaker.envelope(event, id, run_id)
         record = Codec.write(event, envelope)
-        self._pending.append(self._outbox.send(record.topic, record.key, record.value, marked(record.headers)))
+        sent = self._outbox.send(record.topic, record.key, record.value, marked(record.headers))
+        self._pending.append(sent)
+        return sent
 
     def _id(self, event: Event) -> str:
         key = self._speaker.key

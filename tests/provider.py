@@ -75,6 +75,9 @@ class Provider:
         """`hearing` makes another speech model of a name; `about` says of a call's kind and body what it is about."""
         self._bill = _MemoryBill()
         self._speech = [(hearing or Speech)(name) for name in SPEECH]
+        self._heard: list[tuple[str, str | None, str]] = []
+        for speech in self._speech:
+            speech.notes = self._heard
         service = Service(self._speech, [_Embedder(name, size) for name, size in EMBEDDERS.items()], self._bill)
         app = create_app(service)
         answer_as_each_model(app, service)
@@ -128,6 +131,10 @@ class Provider:
         """Contents that were paid for more than once."""
         return [digest for digest, times in self.bought().items() if times > 1]
 
+    def heard(self) -> list[tuple[str, str | None, str]]:
+        """Model, prompt and answer of each audio, in the order of the answers."""
+        return self._heard.copy()
+
     # Faults. `next`: how many calls it is for (None: all, until clear()); `kind`: "audio", "embeddings" or both.
 
     def fail(
@@ -171,6 +178,7 @@ class Provider:
         """Forgets faults, calls, bill and sayings."""
         self._gate.clear()
         self._bill.clear()
+        self._heard.clear()
         self.say(None)
 
     def _add_controls(self, app: FastAPI) -> None:
@@ -209,6 +217,7 @@ class Speech:
     def __init__(self, name: str) -> None:
         self.name = name
         self.text: str | None = None
+        self.notes: list[tuple[str, str | None, str]] = []
 
     def load(self) -> None:
         """There is nothing to load."""
@@ -216,6 +225,7 @@ class Speech:
     def hear(self, audio: bytes, *, language: str | None, prompt: str | None) -> Heard:
         duration = _duration(audio)
         words = self.text.split() if self.text is not None else draw(audio, max(1, int(duration / PACE)))
+        self.notes.append((self.name, prompt, " ".join(words)))
         return Heard("english", duration, tuple(spread(words, duration)))
 
 
@@ -230,6 +240,8 @@ class _Embedder:
         """There is nothing to load."""
 
     def embed(self, texts: Sequence[str], *, dimensions: int | None) -> Embedded:
+        if dimensions not in (None, self._dimensions) and not self.name.startswith("text-embedding-3-"):
+            raise BadInput(f"{self.name} gives {self._dimensions} dimensions, not {dimensions}", "dimensions")
         vectors = np.zeros((len(texts), dimensions or self._dimensions), dtype=np.float32)
         tokens = 0
         for vector, text in zip(vectors, texts, strict=True):

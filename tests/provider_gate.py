@@ -109,7 +109,7 @@ class Gate:
             await send(message)
 
         try:
-            await asyncio.sleep(self.seconds)
+            await asyncio.sleep(max(0.0, call.started + self.seconds - time.time()))  # what it took to come counts
             if fault and fault.how == "hang":
                 await self._hang(leaving)
             else:

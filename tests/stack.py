@@ -18,6 +18,7 @@ from chronos import app, queries
 from chronos.config import Settings
 from chronos.devstack.kafka import KafkaBroker
 from chronos.devstack.postgres import PostgresServer
+from chronos.devstack.steps import drive
 from chronos.pipeline import FUNCTIONS
 from chronos.sending import Sender, Sent, sender
 from schemas.topics import TOPICS
@@ -193,11 +194,10 @@ class Hands:
 @contextmanager
 def new_stack(home: Path, *, kafka: str = "") -> Iterator[Stack]:
     """A broker, a database and a provider, with nothing in them; no workers yet. `kafka`: more of its configuration."""
-    broker, database = KafkaBroker(home, more=kafka), PostgresServer(home)
+    broker, database = KafkaBroker(home, more=kafka, makes_classes=True), PostgresServer(home)
     provider = Provider()
     try:
-        broker.start()
-        database.start()
+        drive(broker.starting(), database.starting())  # at once
         with provider:
             Topics(Cluster(broker.bootstrap)).create(TOPICS.values())
             stack = Stack(home, broker, database, provider)

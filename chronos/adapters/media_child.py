@@ -19,10 +19,11 @@ import av.logging
 import av.subtitles.codeccontext
 import av.subtitles.stream  # PyAV would import these two later, when the process is sealed
 from av.audio.frame import AudioFrame
-from av.audio.resampler import AudioResampler
 from av.audio.stream import AudioStream
 from av.container import InputContainer
-from av.stream import Disposition
+from av.filter import Graph
+from av.filter.context import FilterContext
+from av.stream import Discard, Disposition
 
 from chronos.adapters.clock import PlayerClock
 from chronos.adapters.confinement import confine, seal
@@ -46,6 +47,9 @@ CLOCK_MAY_JUMP = 0x200
 MOST_ORDINARY = 2
 """Channels of which a mix leaves none out."""
 
+BLOCK = 1 << 15
+"""Samples that are written at once, and that wait as frames. Eight channels of floats at 192 kHz are 1 MB so."""
+
 SILENCE = bytes(1 << 16)
 
 
@@ -57,6 +61,43 @@ class Limit(Exception):
     """It wants more than it may have."""
 
 
+class Mono:
+    """FFmpeg's filters, from frames of one shape to mono samples in large blocks. Frames wait in it until they are
+    enough for one: to ask after each of them, as AudioResampler does, nearly doubles what resampling costs."""
+
+    def __init__(self, frame: AudioFrame, rate: int) -> None:
+        self._graph = Graph()
+        self._source = self._graph.add_abuffer(
+            sample_rate=frame.sample_rate, format=frame.format, layout=frame.layout.name
+        )
+        form = self._graph.add("aformat", f"sample_rates={rate}:sample_fmts=s16:channel_layouts=mono")
+        blocks = self._graph.add("asetnsamples", f"nb_out_samples={BLOCK}:pad=0")
+        self._sink = self._graph.add("abuffersink")
+        self._graph.link_nodes(self._source, *self._mixed(frame), form, blocks, self._sink).configure()
+        self.waiting = 0  # samples
+
+    def put(self, frame: AudioFrame | None) -> None:
+        """None: there is no more."""
+        self._source.push(frame)
+        self.waiting += frame.samples if frame else 0
+
+    def blocks(self) -> Iterator[memoryview]:
+        """What is ready."""
+        self.waiting = 0
+        while True:
+            try:
+                block = self._sink.pull()
+            except (BlockingIOError, EOFError):
+                return
+            assert isinstance(block, AudioFrame)
+            yield memoryview(block.planes[0])[: block.samples * 2]
+
+    def _mixed(self, frame: AudioFrame) -> list[FilterContext]:
+        """FFmpeg leaves the channel for deep effects out of a mix: in a recording with eight microphones it is one."""
+        several = frame.layout.nb_channels > MOST_ORDINARY
+        return [self._graph.add("aresample", "lfe_mix_level=1")] if several else []
+
+
 class Timeline:
     """Writes sound to a file so that each sample stands at the player's time, with silence where there is none."""
 
@@ -64,7 +105,7 @@ class Timeline:
         self.clock = 0.0  # seconds of sound that came in, with its gaps
         self.written = 0  # samples
         self._out, self._rate, self._longest = out, rate, longest
-        self._resampler: AudioResampler | None = None
+        self._mono: Mono | None = None
         self._shape: tuple[str, str, int] | None = None
 
     def add(self, frame: AudioFrame, player: PlayerClock) -> None:
@@ -77,17 +118,20 @@ class Timeline:
             self._skip_to(at)
         self.clock += length
         shape = (frame.format.name, frame.layout.name, frame.sample_rate)
-        if shape != self._shape:
+        if self._mono is None or shape != self._shape:
             self.flush()
-            self._resampler, self._shape = _mono(frame, self._rate), shape
+            self._mono, self._shape = Mono(frame, self._rate), shape
         frame.pts = None
-        self._resample(frame)
+        self._mono.put(frame)
+        if self._mono.waiting >= BLOCK:
+            self._write_ready(self._mono)
 
     def flush(self) -> None:
-        """Writes what the resampler still holds."""
-        if self._resampler:
-            self._resample(None)
-        self._resampler = self._shape = None
+        """Writes what waits still."""
+        if self._mono:
+            self._mono.put(None)
+            self._write_ready(self._mono)
+        self._mono = None
 
     def _skip_to(self, at: float) -> None:
         if at > self._longest:
@@ -99,22 +143,15 @@ class Timeline:
         self._write(SILENCE[: missing % len(SILENCE)])
         self.clock = at
 
-    def _resample(self, frame: AudioFrame | None) -> None:
-        assert self._resampler
-        for out in self._resampler.resample(frame):
-            self._write(memoryview(out.planes[0])[: out.samples * 2])
+    def _write_ready(self, mono: Mono) -> None:
+        for block in mono.blocks():
+            self._write(block)
 
     def _write(self, samples: bytes | memoryview) -> None:
         self.written += len(samples) // 2
         if self.written > self._longest * self._rate:
             raise Limit(f"its sound is longer than the limit of {self._longest:.0f} s")
         self._out.write(samples)
-
-
-def _mono(frame: AudioFrame, rate: int) -> AudioResampler:
-    """FFmpeg leaves the channel for deep effects out of a mix, but in a recording with eight microphones it is one."""
-    several = frame.layout.nb_channels > MOST_ORDINARY
-    return AudioResampler("s16", "mono", rate, options={"lfe_mix_level": "1"} if several else None)
 
 
 def extract(job: dict[str, Any]) -> dict[str, Any]:
@@ -165,7 +202,11 @@ def _decode(container: InputContainer, stream: AudioStream, timeline: Timeline) 
     jumps = bool(container.format.flags & CLOCK_MAY_JUMP)
     clock = PlayerClock(max(0, container.start_time or 0) / 1_000_000, jumps=jumps)
     complaint = ""
-    for packet in container.demux(stream, *(container.streams.video if jumps else ())):
+    wanted = [stream, *(container.streams.video if jumps else ())]
+    for other in container.streams:
+        if other not in wanted:
+            other.discard = Discard.all  # it is not even read
+    for packet in container.demux(wanted):
         if packet.stream is not stream:
             if packet.dts is not None and packet.time_base:
                 clock.other(float(packet.dts * packet.time_base))

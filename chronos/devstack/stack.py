@@ -58,7 +58,7 @@ class DevStack:
         self, home: Path, *, kafka_port: int | None = None, database_port: int | None = None, tell: Tell = say_nothing
     ) -> None:
         self.home = home.resolve()
-        self.kafka = KafkaBroker(self.home, kafka_port, tell=tell, born=self._remember)
+        self.kafka = KafkaBroker(self.home, kafka_port, tell=tell, born=self._remember, makes_classes=True)
         self.postgres = PostgresServer(self.home, database_port, tell=tell, born=self._remember)
         self._tell = tell
         self._children: list[Child] = []

@@ -1,4 +1,5 @@
-"""What every speech model of the table keeps to, whatever it can do: one suite, each model by its name."""
+"""What every speech model keeps to, whatever it can do: one suite, each model by its name, a compatible server's and
+the local one among them."""
 
 from __future__ import annotations
 
@@ -14,6 +15,7 @@ from agents.ports import Segment, SpeechRefused
 from chronos.adapters.openai_client import connect
 from chronos.adapters.openai_speech import OpenAiSpeech
 from chronos.adapters.sound import RATE
+from chronos.config import LOCAL_SPEECH
 from chronos.models import SPEECH_MODELS, SpeechModel, speech_model
 from schemas.transcription import TranscriptSegment
 from tests.provider import Provider
@@ -21,7 +23,7 @@ from tests.provider_models import ANSWERS, UNKNOWN
 
 WORDS = [f"word{index}" for index in range(25)]
 SAID = " ".join(WORDS)
-MODELS = [*SPEECH_MODELS, UNKNOWN]
+MODELS = [*SPEECH_MODELS, UNKNOWN, LOCAL_SPEECH]
 
 
 @pytest.fixture(scope="module")
@@ -158,8 +160,10 @@ async def test_a_server_of_ones_own_is_asked_for_what_the_settings_say(provider:
 
 def test_the_keys_of_what_was_bought_before_there_was_a_table_are_the_same(speech: OpenAiSpeech, model: str) -> None:
     """By what stood in its place: results under these keys are in journals and on logs."""
+    timed = {"response_format": "verbose_json", "timestamp_granularities": ["word", "segment"]}
     asked = {
-        "whisper-1": {"response_format": "verbose_json", "timestamp_granularities": ["word", "segment"]},
+        "whisper-1": timed,
+        LOCAL_SPEECH: timed,
         "gpt-4o-transcribe-diarize": {"response_format": "diarized_json", "chunking_strategy": "auto"},  # was of no use
     }
     assert json.dumps(speech_model(model).parameters()) == json.dumps(asked.get(model, {"response_format": "json"}))

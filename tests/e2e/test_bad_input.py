@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -86,18 +87,30 @@ async def test_what_the_provider_refuses_fails_at_once(hands: Hands, stack: Stac
     await still_works(hands, tmp_path, f"after-{status}")
 
 
-async def test_a_provider_that_says_wait_uses_up_no_attempt(hands: Hands, stack: Stack, tmp_path: Path):
+async def test_a_provider_that_says_wait_is_left_alone_for_that_long_and_no_attempt_is_used_up(
+    hands: Hands, stack: Stack, tmp_path: Path
+):
     path = await hands.upload(film(tmp_path / "f.mp4", (0, noise(9))), "ada")
     stack.provider.fail(next=4, status=429, retry_after=1, kind="audio")
     assert (await hands.ending(await hands.ask("paced", "ada", path)))["status"] == "completed"
+    calls = sorted(call.started for call in stack.provider.calls() if call.kind == "audio")
+    assert len(calls) == 5
+    assert min(later - earlier for earlier, later in pairwise(calls)) >= 1
     assert await hands.pool.fetchval("SELECT attempts FROM journal.runs WHERE video_id = 'paced'") == 1
 
 
-@pytest.mark.parametrize("how", ["cut", "nonsense"])
-async def test_a_broken_answer_is_retried(hands: Hands, stack: Stack, tmp_path: Path, how: str):
-    path = await hands.upload(film(tmp_path / "f.mp4", (0, noise(10 + len(how)))), "ada")
-    getattr(stack.provider, how)(next=1, kind="audio")
-    assert (await hands.ending(await hands.ask(f"broken-{how}", "ada", path)))["status"] == "completed"
+async def test_a_broken_answer_is_retried(hands: Hands, stack: Stack, tmp_path: Path):
+    """Two videos, each with one call and one answer that is broken in its own way: a retry takes 5 s."""
+    paths = [await hands.upload(film(tmp_path / f"{n}.mp4", (0, noise(n))), "ada") for n in (13, 18)]
+    stack.provider.cut(next=1, kind="audio")
+    stack.provider.nonsense(next=1, kind="audio")
+    sent = [await hands.ask(f"broken-{number}", "ada", path) for number, path in enumerate(paths)]
+    assert [(await hands.ending(one))["status"] for one in sent] == ["completed"] * 2
+    assert {"cut", "nonsense"} <= {call.fault for call in stack.provider.calls()}
+    attempts = (
+        "SELECT array_agg(attempts) FROM journal.runs WHERE video_id LIKE 'broken-%' AND function = 'transcribe-video'"
+    )
+    assert await hands.pool.fetchval(attempts) == [2, 2]
 
 
 async def test_a_record_that_cannot_be_read_becomes_a_dead_letter(hands: Hands, stack: Stack, tmp_path: Path):

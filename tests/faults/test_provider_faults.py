@@ -17,23 +17,16 @@ from tests.stack import Hands, new_stack, until
 ATTEMPTS = "SELECT max(attempts) FROM journal.runs WHERE function = 'transcribe-video'"
 
 
-async def test_a_provider_that_says_wait_is_left_alone_for_that_long(tmp_path: Path):
-    await patience(tmp_path, times=5, seconds=1.0)
-
-
 @pytest.mark.long
 @pytest.mark.timeout(1200)
 async def test_a_provider_that_says_wait_twenty_times_for_seven_seconds(tmp_path: Path):
-    await patience(tmp_path, times=20, seconds=7.0)
-
-
-async def patience(home: Path, times: int, seconds: float) -> None:
-    with new_stack(home) as stack:
+    times, seconds = 20, 7.0
+    with new_stack(tmp_path) as stack:
         stack.start_functions()
         stack.start_projection()
         stack.provider.fail(next=times, status=429, retry_after=seconds, kind="audio")
         async with stack.hands() as hands:
-            sent = await one_video(hands, home, 0)
+            sent = await one_video(hands, tmp_path, 0)
             ending = await hands.ending(sent, 60 + 2 * times * seconds)
             assert ending["status"] == "completed"
             calls = sorted(call.started for call in stack.provider.calls() if call.kind == "audio")

@@ -150,6 +150,27 @@ def test_kafkas_own_tool_shows_the_lag_of_a_group(stack: DevStack) -> None:
     assert said.stdout.split()[-9:][:5] == ["chronos.example", "lagging", "0", "1", "3"], said.stdout + said.stderr
 
 
+@pytest.mark.long
+def test_a_broker_leaves_its_classes_to_the_next_and_damaged_ones_stop_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    broker = KafkaBroker(tmp_path, makes_classes=True)
+    assert [_with_prepared_classes(broker), _with_prepared_classes(broker)] == [False, True]
+    (kept,) = (tmp_path / "cache" / "chronos").iterdir()
+    os.truncate(kept, kept.stat().st_size // 2)
+    assert not _with_prepared_classes(broker)
+
+
+def _with_prepared_classes(broker: KafkaBroker) -> bool:
+    """Whether it maps any, in one run of it."""
+    broker.start()
+    try:
+        return ".aot" in Path(f"/proc/{broker.pid}/maps").read_text()
+    finally:
+        broker.stop()
+
+
 def test_a_second_supervisor_of_the_same_home_is_refused_with_the_pid_of_the_first(stack: DevStack) -> None:
     with pytest.raises(AlreadyRunning, match=f"supervisor {os.getpid()}"):
         DevStack(stack.home).start()

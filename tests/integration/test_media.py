@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from agents.ports import Audio, Fetched, MediaLimit, Segment, UnreadableMedia
+from agents.ports import Audio, Fetched, MediaLimit, Segment, StorageUnavailable, UnreadableMedia
 from chronos.adapters.media import Limits, PyAvMedia
 from chronos.adapters.sound import RATE, cut, levels
 from tests.films import fetched, film, hours_of_silence, noise, quiet
@@ -192,6 +192,14 @@ async def test_a_packet_that_claims_a_gigabyte_is_refused(tmp_path: Path) -> Non
     os.truncate(file, 3 << 30)  # the claim is true, and costs the sender nothing
     with pytest.raises((MediaLimit, UnreadableMedia)):
         await PyAvMedia(Limits(memory=400 << 20)).extract_audio(Fetched(file, 3 << 30, "0" * 64), tmp_path)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no disk that is always full")
+async def test_a_disk_without_room_for_the_decoded_sound_is_told_and_tried_again(tmp_path: Path) -> None:
+    (tmp_path / "room").mkdir()
+    (tmp_path / "room" / "sound.pcm").symlink_to("/dev/full")
+    with pytest.raises(StorageUnavailable, match="no room on the disk for the decoded sound: No space left"):
+        await extract(film(tmp_path / "a.mp4", (0, noise(3))), tmp_path / "room")
 
 
 async def test_processor_time_is_limited(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Group commit: many small requests become few large ones, and one alone waits for nothing."""
 
 import asyncio
+import time
 
 import pytest
 
@@ -48,3 +49,19 @@ async def test_an_error_reaches_everybody_of_the_batch_and_nobody_after_it():
     with pytest.raises(ValueError, match="bad batch"):
         await batcher("bad")
     assert await batcher("good") == "good"
+
+
+async def test_a_busy_batcher_gathers_and_one_request_alone_begins_at_once(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("streams.batcher.GATHER", 0.2)
+    began: list[float] = []
+
+    async def work(requests):
+        began.append(time.monotonic())
+        return requests
+
+    batcher, asked = Batcher(work), time.monotonic()
+    await batcher("alone")
+    await asyncio.gather(batcher("soon after"), batcher("and another"))
+    alone, together = began
+    assert alone - asked < 0.1
+    assert together - alone >= 0.19

@@ -78,7 +78,7 @@ finally:
     assert {name.partition(".")[0] for name in loaded} & {"schemas", "agents", "projections", "streams"} == set()
 
 
-HEAVY = ("openai", "faust", "av", "numpy")
+HEAVY = ("openai", "faust", "aiokafka", "av", "numpy")
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,8 @@ HEAVY = ("openai", "faust", "av", "numpy")
         ("chronos.sides, chronos.queries", (*HEAVY, "confluent_kafka", "schemas.catalogue")),  # status, watch
         ("chronos.app, chronos.sending", HEAVY),  # send, transcribe
         ("chronos.searching", HEAVY),  # the provider's client comes when there are words to embed
-        ("chronos.folding", ("openai", "faust", "av")),  # verify, and a worker that only projects
+        ("chronos.folding", (*HEAVY, "httpx")),  # verify, and a worker that only projects
+        ("chronos.api.server", HEAVY),  # what it plans and exports brings the rest when it is asked for
     ],
 )
 def test_a_command_waits_for_no_import_that_it_does_not_need(what: str, unwanted: tuple[str, ...]) -> None:

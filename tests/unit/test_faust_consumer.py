@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
 from faust.types import TP
+from faust.types.tuples import ConsumerMessage
 
-from streams.faust_consumer import SafeConsumer
+from streams.faust_consumer import IDLE_WAIT_MS, LEFT_OUT_WAIT_MS, SafeConsumer, wait_by_need
 from streams.faust_worker import FunctionApp, WorkerSettings
+from streams.journal import Rewind
 from streams.progress import Standing
+from streams.record import Record
 
 PLACE = TP("t", 0)
 
@@ -94,3 +98,55 @@ async def test_what_was_found_out_for_partitions_that_were_taken_away_meanwhile_
     await consumer.on_partitions_assigned({PLACE}, 2)
     assert await consumer._stand()
     assert (consumer.standings, consumer.runner.open) == ({PLACE: Standing(3)}, True)
+
+
+@dataclass
+class Fetcher:
+    """As far as aiokafka's decides what to fetch."""
+
+    _records: dict[TP, object]
+    _fetch_max_wait_ms: int = 1500
+
+    def _get_actions_per_node(self, assignment: object) -> int:
+        return self._fetch_max_wait_ms
+
+
+def test_a_fetch_waits_for_long_only_if_it_leaves_out_no_partition():
+    fetcher = Fetcher({})
+    wait_by_need(fetcher)
+    assert fetcher._get_actions_per_node(None) == IDLE_WAIT_MS
+    fetcher._records[PLACE] = "not drained yet"
+    assert fetcher._get_actions_per_node(None) == LEFT_OUT_WAIT_MS
+
+
+class Inbox(Runner):
+    """Notes what it was handed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.handed: list[int] = []
+
+    def is_full(self) -> bool:
+        return False
+
+    def submit(self, record: Record, ack: object, rewind: Rewind) -> None:
+        self.handed.append(record.offset)
+
+
+async def test_what_came_for_an_older_assignment_or_with_a_gap_before_it_is_not_handed_on(consumer: Any):
+    consumer.runner = inbox = Inbox()
+    consumer.progress.answers.set()
+    consumer.take(message(3, generation=1))  # nobody knows yet where the partition stands
+    assert await consumer._stand()
+    consumer.app.consumer_generation_id = 2
+    consumer.take(message(3, generation=1))
+    consumer.take(message(3, generation=2))
+    consumer.take(message(5, generation=2))
+    assert inbox.handed == [3]
+    assert consumer._continuity.again() == {PLACE: 4}
+
+
+def message(offset: int, generation: int) -> ConsumerMessage:
+    return ConsumerMessage(
+        *("t", 0, offset, 1.0, 0, (), b"k", b"v", None), tp=PLACE, generation_id=generation
+    )  # fmt: skip

@@ -7,8 +7,8 @@ from pydantic import ValidationError
 
 from agents.transcribe_video import ending, transcribe_video
 from chronos.config import Settings
+from chronos.fitting import ModelOfEach, shape
 from chronos.models import COMPATIBLE, SPEECH_MODELS, WHISPER, speech_model
-from chronos.working import ModelOfEach, shape
 
 
 @pytest.mark.parametrize(

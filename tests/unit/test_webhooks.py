@@ -18,8 +18,8 @@ from typer.testing import CliRunner
 from agents.send_webhooks import OF_A_VIDEO, RETRY, ends_a_video, send_webhooks
 from chronos.cli.root import app
 from chronos.config import Settings
+from chronos.fitting import fitted
 from chronos.webhooks import Endpoint, headers, key_of, message_id, new_secret, shape
-from chronos.working import fitted
 from projections import videos
 from schemas.embedding import EmbeddingsCompleted
 from schemas.running import Error, FailedEvent, FunctionFailed
