@@ -20,7 +20,7 @@ SQL = load_queries("streams.sql", "journal.sql")
 
 Ending = Literal["completed", "failed", "cancelled"]
 
-TRAIL_DAYS = 14  # that the trail of an attempt is kept: some 3 kB each
+TRAIL_DAYS = 14  # that the trail of an attempt is kept: some 0.5 kB each, with a minute of sound
 PRUNED = 10_000  # at a time: of a worker that looks once a minute more than twice what ours can make
 
 
