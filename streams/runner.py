@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Set
 from dataclasses import dataclass, field
 
 import structlog
@@ -24,6 +24,7 @@ log = structlog.get_logger()
 
 MOST_WAITING = 200_000  # records; above, nothing more is fetched: 100,000 waiting videos took 47 MB (measured)
 MOST_BYTES = 256 * 1024 * 1024
+GIVING_BACK = 5.0  # seconds for a worker that stops; its supervisor kills it after some
 MOST_LOOKED_UP = 2_000  # records a query: below 500 a restart over finished work is slow, above 5,000 others wait
 
 
@@ -228,11 +229,20 @@ class Runner:
         tasks = {job.task for job in self._jobs if job.task}
         if tasks:
             _, late = await asyncio.wait(tasks, timeout=within)
-            for task in late:
-                task.cancel()
-            await asyncio.gather(*late, return_exceptions=True)
+            if late:
+                await self._cancel(late)
         for job in list(self._jobs):
             self._drop(job)
+
+    async def _cancel(self, tasks: Set[asyncio.Task[None]]) -> None:
+        """Each gives its attempt back. A worker that stops does not wait for a database that stays away: what it cannot
+        give back looks like a death then."""
+        for task in tasks:
+            task.cancel()
+        _, stuck = await asyncio.wait(tasks, timeout=GIVING_BACK if self._ended else None)
+        for task in stuck:
+            task.cancel()
+        await asyncio.gather(*stuck, return_exceptions=True)
 
     def _drop(self, job: Job) -> None:
         job.dropped = True

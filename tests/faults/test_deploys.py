@@ -14,6 +14,7 @@ from chronos.sending import Sent
 from chronos.verifying import verify
 from streams.codec import Codec
 from streams.reading import LogScan
+from streams.runner import GIVING_BACK
 from streams.worker import LANDING
 from tests.films import film, noise
 from tests.stack import Hands, Stack, new_stack, until
@@ -66,6 +67,27 @@ async def test_a_worker_whose_provider_hangs_ends_within_the_seconds_that_it_has
             assert time.monotonic() - began < drain + LANDING + 10  # ten for Faust, and for its place in the groups
             left = await hands.pool.fetchrow("SELECT attempts, ending FROM journal.runs WHERE run_id = $1", sent.run_id)
             assert tuple(left) == (0, None)  # its attempt is given back
+
+
+@pytest.mark.long
+async def test_a_worker_does_not_wait_for_a_database_that_stays_away_when_it_is_told_to_stop(tmp_path: Path):
+    """Its supervisor would kill it; and what it held goes on either way when the database is back."""
+    drain = 2.0
+    with new_stack(tmp_path) as stack:
+        stack.start_functions(more={"CHRONOS_DRAIN": str(drain)})
+        stack.start_projection()
+        stack.provider.slow(2.0)
+        async with stack.hands() as hands:
+            sent = await one_video(hands, tmp_path, 1)
+            await until("a call in the air", lambda: more_calls(stack, 1, 2), 30)
+        stack.postgres.kill()
+        began = time.monotonic()
+        assert stack.terminate("functions") == 0
+        assert time.monotonic() - began < drain + GIVING_BACK + LANDING + 10
+        stack.postgres.start()
+        stack.start_functions()
+        async with stack.hands() as hands:
+            assert (await hands.ending(sent))["status"] == "completed"
 
 
 @pytest.mark.long
