@@ -125,13 +125,18 @@ async def _nearest(connection: Connection, space: str, question: bytes, creator_
 
 
 def join(lists: Mapping[str, Sequence[Row]]) -> list[Ranked]:
-    """Reciprocal rank fusion: chunks of several ranked lists, best first."""
+    """Reciprocal rank fusion: chunks of several ranked lists, best first. Of equals, who has the words is before who is
+    only near: the nearest of something is always there."""
     found: dict[tuple[Any, ...], Ranked] = {}
     for name, listed in lists.items():
         for rank, row in enumerate(listed, 1):
             key = (row["creator_id"], row["video_id"], row["chunk_set_id"], row["index"])
             found.setdefault(key, Ranked(row, {})).ranks[name] = rank
-    return [found[key] for key in sorted(found, key=lambda key: (-found[key].score, key))]
+    return [found[key] for key in sorted(found, key=lambda key: (-found[key].score, _by_words(found[key]), key))]
+
+
+def _by_words(found: Ranked) -> int:
+    return found.ranks.get("words", DEPTH + 1)
 
 
 def _hit(found: Ranked, quote: Quote) -> Hit:
