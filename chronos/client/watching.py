@@ -25,6 +25,7 @@ class Watch:
     until: Until
     timeout: float  # seconds
     told: bool = False
+    _named: bool = False  # the line before was an event's id
     _began: float = field(default_factory=time.monotonic)
 
     def left(self) -> float:
@@ -40,9 +41,14 @@ class Watch:
         return {"timeout": httpx.Timeout(max(0.1, min(SILENT, self.left())))}
 
     def hears(self, line: str) -> bool:
-        """Whether a line of the stream tells what is waited for, or that it cannot come any more."""
+        """Whether a line of the stream tells what is waited for, or that it cannot come any more.
+
+        Or that nothing comes, by an event without data: then it is time to look. It may have been told just before the
+        stream was opened, and folded just after the look.
+        """
+        named, self._named = self._named, line.startswith("id:")
         if not line.startswith("data:"):
-            return self.left() <= 0
+            return self.left() <= 0 or (named and not line)
         try:
             status = change_forms.Change.model_validate_json(line.removeprefix("data:")).status
         except ValidationError:  # a reset: something was missed

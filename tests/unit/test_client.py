@@ -60,3 +60,10 @@ def change(status: str | None) -> change_forms.Change:
 def test_a_stream_tells_what_is_waited_for_or_that_it_cannot(line: str, *, told: bool, stops: bool) -> None:
     watch = Watch(RUN, "embedding", 10.0)
     assert (watch.hears(line), watch.told) == (stops, told)
+
+
+def test_a_stream_that_has_nothing_to_tell_is_left_for_a_look() -> None:
+    """What was told before it was opened, and folded after the look, is not told again."""
+    watch, data = Watch(RUN, "completed", 10.0), f"data: {change('embedding').model_dump_json()}"
+    assert not any(watch.hears(line) for line in ("retry: 1000", "", "id: a", "event: status", data, "", "id: b"))
+    assert watch.hears("")
