@@ -36,7 +36,7 @@ PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 test: $(STAMP) ## all tests but the long ones, on a real broker and a real database, two at a time
 	$(PYTEST) -m "not long"
 
-test-long: $(STAMP) ## the long ones, one at a time, and a rebuild of a long log: half an hour
+test-long: $(STAMP) ## the long ones, one at a time, and a rebuild of a long log
 	$(BIN)/python -m pytest -m long --durations=0 -vv --no-header
 	-$(BIN)/python -m benchmarks.rebuilding --videos 10000 --also 1000 # its goals are aims: see docs/benchmarks.md
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from decimal import Decimal, InvalidOperation
 from typing import Any
+
+from pydantic import BaseModel, Field, ValidationError
 
 from chronos import operations
 from chronos.config import Settings
@@ -66,11 +67,23 @@ async def held(pool: Pool) -> str:
 
 
 def told(act: OperatorActed) -> tuple[str, int | None, bool] | None:
-    """What an operator's act says of budgets: whose, how much, whether it was dropped; None: nothing."""
+    """What an act says of budgets: whose, how much, whether it was dropped. None: nothing, or what a stranger
+    wrote, whose plan is none of ours."""
     if act.act != ACT:
         return None
-    plan = json.loads(act.plan)
-    return plan["creatorId"], plan.get("microUsd"), bool(plan.get("dropped"))
+    try:
+        plan = _Told.model_validate_json(act.plan)
+    except ValidationError:
+        return None
+    return plan.creator_id, plan.micro_usd, plan.dropped
+
+
+class _Told(BaseModel):
+    """The plan of an act, as `put` and `drop` tell it."""
+
+    creator_id: str = Field(alias="creatorId")
+    micro_usd: int | None = Field(default=None, alias="microUsd", ge=0, le=LARGEST)
+    dropped: bool = False
 
 
 def _plan(creator: str, micro_usd: int | None) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
+import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +14,7 @@ from chronos.config import Settings
 from chronos.foreseeing import Foresight
 from chronos.plans import name_of
 from chronos.sending import sender
-from schemas.batch import Chosen, EmbeddingsBatchReprocess
+from schemas.batch import Chosen, EmbeddingsBatchReprocess, VideoFilter
 from streams.postgres import Pool
 
 
@@ -48,6 +48,19 @@ class Plan:
         }
 
 
+def command(videos: Sequence[str], chosen: VideoFilter, reason: str | None) -> EmbeddingsBatchReprocess:
+    """
+    Raises:
+        ValidationError: it names no videos and no condition, and that must not mean all.
+    """
+    return EmbeddingsBatchReprocess(
+        batch_id=str(uuid.uuid4()),
+        video_ids=list(videos) or None,
+        filter=None if chosen.is_empty() else chosen,
+        reason=reason or "reprocess",
+    )
+
+
 async def plan(
     settings: Settings, pool: Pool, wish: EmbeddingsBatchReprocess, progress: planning.Told = lambda what, share: None
 ) -> Plan:
@@ -74,13 +87,3 @@ async def execute(settings: Settings, planned: Plan) -> dict[str, Any]:
         settings, "reprocess", wish.batch_id, wish.reason, {**said, "videos": len(planned.chosen)}, outcome
     )
     return outcome
-
-
-def plan_now(settings: Settings, wish: EmbeddingsBatchReprocess, progress: planning.Told) -> Plan:
-    """The same for who has no loop and no connection."""
-
-    async def ask() -> Plan:
-        async with app.projection_pool(settings, most=2) as pool:
-            return await plan(settings, pool, wish, progress)
-
-    return asyncio.run(ask())

@@ -50,7 +50,7 @@ class PastDeadline(Unavailable):
 
 
 HELD = 2.0
-"""Seconds between two looks whether a budget has room again: one look a creator and function, whatever waits."""
+"""Seconds between two looks whether a budget has room again. Ten of a creator's videos ask, whatever else waits."""
 
 
 @dataclass(frozen=True)

@@ -127,12 +127,12 @@ class SafeConsumer(driver.Consumer):
         taken = 0
         try:
             while not (self.should_stop or fetcher.should_stop):
-                await asyncio.sleep(0)
+                await asyncio.sleep(0)  # a partition that is full of records must not hold up what runs
                 async for _, message in self.getmany(timeout=1.0):
                     self.take(message)
                     taken += 1
                     if not taken % TURN:
-                        await asyncio.sleep(0)
+                        await asyncio.sleep(0)  # the same, within one fetch
         except (ConsumerStoppedError, asyncio.CancelledError):
             if not self.app.should_stop:
                 raise

@@ -242,7 +242,7 @@ class Topics:
             except TopicsMissing:
                 if time.monotonic() > deadline:
                     raise
-                time.sleep(0.02)
+                time.sleep(0.02)  # there is nothing to wait on: a broker does not say when it has heard
             else:
                 return
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from fastapi.exceptions import RequestValidationError
 from pydantic import ConfigDict, Field, ValidationError
 
-from chronos import offsets
+from chronos import offsets, reprocessing
 from chronos.api.forms import Form
 from chronos.choosing import FIELDS, Question
 from chronos.conditions import condition
@@ -153,13 +153,7 @@ class Reprocess(Confirmed):
         """
         conditions = {"creator_id": self.creator, "status": self.status, "model_not": self.model_not}
         try:
-            chosen = VideoFilter(**conditions, before=at(self.before))
-            return EmbeddingsBatchReprocess(
-                batch_id=str(uuid4()),
-                video_ids=self.videos or None,
-                filter=None if chosen.is_empty() else chosen,
-                reason=self.reason or "reprocess",
-            )
+            return reprocessing.command(self.videos, VideoFilter(**conditions, before=at(self.before)), self.reason)
         except ValidationError as error:
             raise RequestValidationError(error.errors()) from error
 

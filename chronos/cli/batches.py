@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import uuid
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,7 +16,6 @@ from chronos.cli.words import instant, plain
 if TYPE_CHECKING:
     from chronos.estimating import Estimate
     from chronos.reprocessing import Plan
-    from schemas.batch import EmbeddingsBatchReprocess, VideoFilter
 
 EXAMPLES = """Examples:
 
@@ -92,8 +91,14 @@ def reprocess(
         raise WrongUse("say which: VIDEO..., --creator, --status, --model-not or --before")
     state: State = ctx.obj
     settings = state.settings()
+    wish = reprocessing.command(videos or [], chosen, reason)
+
+    async def ask(progress: Callable[[str, float], None]) -> Plan:
+        async with state.tables() as pool:
+            return await reprocessing.plan(settings, pool, wish, progress)
+
     with bar() as progress:
-        found = reprocessing.plan_now(settings, _wish(videos, chosen, reason), progress)
+        found = asyncio.run(ask(progress))
     plans.check(found, plan)
     sent = asyncio.run(reprocessing.execute(settings, found)) if execute else None
     if as_json:
@@ -104,17 +109,6 @@ def reprocess(
         out().print(f"[green]✓[/] sent: run {sent['runId']}")
     else:
         out().print(f"plan [bold]{found.id}[/]: nothing was done; --execute --plan {found.id} does it")
-
-
-def _wish(videos: list[str] | None, chosen: VideoFilter, reason: str | None) -> EmbeddingsBatchReprocess:
-    from schemas.batch import EmbeddingsBatchReprocess
-
-    return EmbeddingsBatchReprocess(
-        batch_id=str(uuid.uuid4()),
-        video_ids=videos or None,
-        filter=None if chosen.is_empty() else chosen,
-        reason=reason or "reprocess",
-    )
 
 
 def _show_plan(found: Plan) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -54,7 +54,7 @@ def set_(
     state: State = ctx.obj
 
     async def work() -> Budget:
-        async with _tables(state) as pool:
+        async with state.tables() as pool:
             return await budgeting.put(state.settings(), pool, creator, micro_usd, reason)
 
     _show([asyncio.run(work())], as_json)
@@ -75,7 +75,7 @@ def drop(
     state: State = ctx.obj
 
     async def work() -> Budget:
-        async with _tables(state) as pool:
+        async with state.tables() as pool:
             return await budgeting.drop(state.settings(), pool, creator or "", reason)
 
     _show([asyncio.run(work())], as_json)
@@ -88,16 +88,10 @@ def list_(ctx: typer.Context, as_json: Json = False) -> None:
     state: State = ctx.obj
 
     async def ask() -> list[Budget]:
-        async with _tables(state) as pool:
+        async with state.tables() as pool:
             return await Budgets(pool).all()
 
     _show(asyncio.run(ask()), as_json)
-
-
-def _tables(state: State) -> Any:
-    from chronos.sides import projection_pool
-
-    return projection_pool(state.settings(), most=2)
 
 
 def _show(found: list[Budget], as_json: bool) -> None:

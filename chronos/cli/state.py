@@ -12,7 +12,10 @@ import typer
 from rich.console import Console
 
 if TYPE_CHECKING:
+    from contextlib import AbstractAsyncContextManager
+
     from chronos.config import Settings
+    from streams.postgres import Pool
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, with names that stay.")]
 
@@ -29,6 +32,12 @@ class State:
         from chronos.config import Settings
 
         return Settings.load(home=self.home)
+
+    def tables(self) -> AbstractAsyncContextManager[Pool]:
+        """Connections that find the projection's tables and the journal."""
+        from chronos.sides import projection_pool
+
+        return projection_pool(self.settings(), most=2)
 
 
 class WrongUse(Exception):

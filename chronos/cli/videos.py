@@ -67,7 +67,7 @@ def status(
     state: State = ctx.obj
 
     async def ask() -> Any:
-        async with _tables(state) as pool:
+        async with state.tables() as pool:
             return await (queries.status(pool, video, creator) if video else queries.videos(pool, creator_id=creator))
 
     found = asyncio.run(ask())
@@ -103,7 +103,7 @@ def transcript(ctx: typer.Context, video: VideoArgument, creator: Creator = None
     state: State = ctx.obj
 
     async def ask() -> dict[str, Any]:
-        async with _tables(state) as pool:
+        async with state.tables() as pool:
             return await queries.transcript(pool, video, creator)
 
     found = asyncio.run(ask())
@@ -124,7 +124,7 @@ def watch(ctx: typer.Context, video: VideoArgument, creator: Creator = None, as_
 
     async def ask() -> dict[str, Any]:
         found: dict[str, Any] = {}
-        async with _tables(state) as pool:
+        async with state.tables() as pool:
             known = await queries.status(pool, video, creator)
             run = (pool, known["creatorId"], video, known["runId"])
             if not as_json:
@@ -192,12 +192,6 @@ def hit_to_json(hit: Any) -> dict[str, Any]:
         "text": hit.text,
         "score": hit.score,
     }
-
-
-def _tables(state: State) -> Any:
-    from chronos.sides import projection_pool
-
-    return projection_pool(state.settings(), most=2)
 
 
 def videos_table(rows: list[dict[str, Any]]) -> Table:

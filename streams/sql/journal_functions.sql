@@ -280,7 +280,8 @@ BEGIN
             ON CONFLICT (creator_id, function) DO UPDATE SET needs = excluded.needs
         )
         SELECT
-            coalesce(array_agg(token) FILTER (WHERE quote IS NULL), '{}'), coalesce(array_agg(token) FILTER (WHERE over), '{}')
+            coalesce(array_agg(token) FILTER (WHERE quote IS NULL), '{}'),
+            coalesce(array_agg(token) FILTER (WHERE over), '{}')
         FROM lined_up
         INTO unquoted, held;
     END IF;
@@ -289,7 +290,8 @@ BEGIN
     SELECT DISTINCT ON (a.key)
         a.key, a.token, a.run_id, a.creator_id, coalesce(a.quote, 0), clock_timestamp() + make_interval(secs => lease)
     FROM unnest(keys, tokens, run_ids, creators, quotes) AS a (key, token, run_id, creator_id, quote)
-    WHERE NOT a.token = ANY(stopped || paused || unquoted || held) AND NOT EXISTS (SELECT FROM journal.paid AS p WHERE p.key = a.key)
+    WHERE NOT a.token = ANY(stopped || paused || unquoted || held)
+        AND NOT EXISTS (SELECT FROM journal.paid AS p WHERE p.key = a.key)
     ORDER BY a.key -- two workers lock in one order
     ON CONFLICT (key) DO UPDATE SET
         token = excluded.token, run_id = excluded.run_id, creator_id = excluded.creator_id, quote = excluded.quote,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import struct
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import httpx
 import pytest
@@ -21,12 +21,6 @@ PREFIXES = {LOCAL_EMBEDDING: ("passage: ", "query: ")}  # see its model card
 PRICE = 20_000_000  # millionths of a dollar a million tokens: 20 a token
 TEXTS = [f"chapter {index} " + "word " * index for index in range(20)]
 LONG = "မြန်မာစာ" * 700  # 11,200 of OpenAI's tokens
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Provider]:
-    with Provider() as provider:
-        yield provider
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,12 +24,6 @@ from tests.provider_models import ANSWERS, UNKNOWN
 WORDS = [f"word{index}" for index in range(25)]
 SAID = " ".join(WORDS)
 MODELS = [*SPEECH_MODELS, UNKNOWN, LOCAL_SPEECH]
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Provider]:
-    with Provider() as provider:
-        yield provider
 
 
 @pytest.fixture

@@ -41,7 +41,7 @@ class Oracle:
 
     async def __call__(self, arguments: Sequence[str]) -> list[Answer]:
         self.calls += 1
-        await asyncio.sleep(0.005)
+        await asyncio.sleep(0.005)  # so that others come while it is in the air
         if self.fault:
             raise self.fault
         return [Answer(argument.encode(), 1.0, self.price) for argument in arguments]
@@ -139,6 +139,17 @@ async def test_another_day_has_a_budget_of_its_own(hire: Hire, budgets: Budgets,
     )
     assert await worker.begins()
     assert await worker.pay(call, "two")
+
+
+async def test_a_hold_that_nobody_asks_about_any_more_is_not_shown(hire: Hire, budgets: Budgets):
+    """Its video was called off, say: a creator with room is not held."""
+    worker = hire()
+    await budgets.put(worker.creator, 1)
+    with pytest.raises(Held):
+        await worker.pay(Oracle(), "one")
+    assert [one.held for one in await budgets.all() if one.creator_id == worker.creator] == [("f",)]
+    await budgets.put(worker.creator, PRICE)
+    assert [one.held for one in await budgets.all() if one.creator_id == worker.creator] == [()]
 
 
 async def test_what_is_remembered_and_what_is_free_need_no_budget(hire: Hire, budgets: Budgets):

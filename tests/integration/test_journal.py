@@ -195,7 +195,7 @@ async def test_a_long_attempt_can_be_watched_and_one_whose_worker_died_keeps_wha
         [(_, _, seen)] = await trails(pool, run)
         assert seen["steps"][0]["seconds"] is None
     await dying.renew()
-    await asyncio.sleep(0.3)
+    await asyncio.sleep(0.3)  # the lease runs out
     second = await next_owner.begin(run)
     with second.trail.step("again", "again"):
         pass
