@@ -58,17 +58,17 @@ async def sums(request: Request, has: Has, key: Reading, asked: Wish) -> Respons
 
 @router.post("/usage/budget", dependencies=[FORM])
 async def budget(request: Request, has: Has, by: Operating) -> Response:
-    """Sets a budget, or takes it away where none is named."""
+    """Sets a budget; takes it away by a button of its own: a form that was sent empty must not lift everybody's."""
     form = await request.form()
     creator, dollars = (str(form.get(name) or "").strip() for name in ("creator", "dollars"))
     if len(creator) > 200 or "\0" in creator:
         raise Refused(HTTPStatus.UNPROCESSABLE_ENTITY, "no creator has such an id")
     reason = str(form.get("reason") or "").strip()[:1000] or None
     with operations.acting(by):
-        if dollars:
-            await budgeting.put(has.settings, has.pool, creator, budgeting.amount(dollars), reason)
-        else:
+        if "drop" in form:
             await budgeting.drop(has.settings, has.pool, creator, reason)
+        else:
+            await budgeting.put(has.settings, has.pool, creator, budgeting.amount(dollars), reason)
     return RedirectResponse("/usage#budgets", HTTPStatus.SEE_OTHER)
 
 

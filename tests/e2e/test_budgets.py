@@ -95,7 +95,8 @@ async def test_the_usage_page_shows_budgets_and_sets_them(hands: Hands, stack: S
             assert "2.5" in (await send(creator="ewa", dollars="2.50")).text
             assert (await send(creator="ewa", dollars="lots")).status_code == 422
             assert (await client.post("/usage/budget", data={"creator": "ewa", "dollars": "9"})).status_code == 403
-            assert "ewa" not in (await send(creator="ewa", dollars="")).text
+            assert (await send(creator="", dollars="")).status_code == 422  # sent by mistake: nobody's limit is lifted
+            assert "ewa" not in (await send(creator="ewa", drop="yes")).text
             assert (await client.get("/v1/budgets")).json()["budgets"][0]["creatorId"] == "ada"
 
 
